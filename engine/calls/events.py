@@ -1,0 +1,48 @@
+"""What happens in a call, as it stands in the call's timeline and in table ``call_events``.
+
+One shape for all, so that a timeline can be stored, shown and replayed without knowing each kind. ``data`` holds JSON
+values alone. ``at`` is Asterisk's clock where Asterisk reported the fact, else ours; always aware, in UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    CALL_CREATED = "call.created"
+    CALL_STEP = "call.step"
+    CALL_BRIDGED = "call.bridged"
+    CALL_UNBRIDGED = "call.unbridged"
+    CALL_HELD = "call.held"
+    CALL_RESUMED = "call.resumed"
+    CALL_ADOPTED = "call.adopted"
+    CALL_REFUSED = "call.refused"
+    CALL_ENDED = "call.ended"
+    LEG_CREATED = "leg.created"
+    LEG_DIALING = "leg.dialing"
+    LEG_RINGING = "leg.ringing"
+    LEG_PROGRESS = "leg.progress"
+    LEG_ANSWERED = "leg.answered"
+    LEG_HELD = "leg.held"
+    LEG_RESUMED = "leg.resumed"
+    LEG_DTMF = "leg.dtmf"
+    LEG_ENDED = "leg.ended"
+    PLAY_STARTED = "play.started"
+    PLAY_ENDED = "play.ended"
+    RECORDING_STARTED = "recording.started"
+    RECORDING_READY = "recording.ready"
+    RECORDING_FAILED = "recording.failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the timeline. ``leg`` is the leg's ordinal within the call, from 1; ``seq`` counts from 1."""
+
+    kind: Kind
+    at: datetime
+    leg: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0

@@ -1,0 +1,164 @@
+"""Typed configuration of one engine, from YAML and the environment.
+
+The only reader of ``os.environ`` for the engine. Every model is frozen and refuses unknown keys, so that a typo in a
+file is an error with its path (``asterisk.0.ari_pasword``) and not a default that nobody meant. Secrets are
+``SecretStr``: they never appear in a ``repr``, a log line or an error.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+
+from engine.errors import ConfigError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-\[\]:]+:\d{1,5}$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(Model):
+    dsn: SecretStr
+    pool: int = Field(default=8, ge=2, le=100)
+    when_away: Literal["refuse", "accept"] = "refuse"
+    """What a new call meets while PostgreSQL is away: 503, or its attempt is committed to the spool first."""
+
+
+class Http(Model):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    max_body: int = Field(default=1 << 20, ge=1024)
+    """Bytes of a JSON request."""
+    max_upload: int = Field(default=512 << 20, ge=1024)
+    """Bytes of an upload; streamed."""
+
+
+class FastAgi(Model):
+    host: str = "127.0.0.1"
+    port: int = Field(default=4573, ge=0, le=65535)
+
+
+class AsteriskServer(Model):
+    """One Asterisk. A call stays on the server it began on; a new one goes to a healthy one with the fewest calls."""
+
+    name: Name = "asterisk"
+    ari: str = "http://127.0.0.1:8088/ari"
+    ari_user: str = "trunkline"
+    ari_password: SecretStr
+    ami: HostPort = "127.0.0.1:5038"
+    ami_user: str = "trunkline"
+    ami_secret: SecretStr
+    cel: Path | None = None
+    """CSV written by cel_custom in its sample format; without it, ends in a gap get the best time known."""
+    recordings: Path | None = None
+    """Asterisk's recording folder as the engine sees it (``/var/spool/asterisk/recording``); without it, files are
+    fetched over ARI."""
+    request_timeout: float = Field(default=10.0, gt=0)
+    """Seconds any one ARI or AMI request may take."""
+
+
+class Trunk(Model):
+    """One SIP trunk; rendered into pjsip objects."""
+
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]+(:\d{1,5})?$")]
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+\-]*$")] = ""
+    secret: SecretStr = SecretStr("")
+    codecs: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")], ...] = ("ulaw", "alaw")
+    register_: bool = Field(default=False, alias="register")
+    match: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-/:]+$")], ...] = ()
+    """Addresses that INVITEs of this trunk come from; ``host`` when empty."""
+    caller_id: Literal["from", "pai", "rpid"] = "from"
+    """Where the caller's number stands: From alone, or also P-Asserted-Identity or Remote-Party-ID."""
+
+
+class Softphone(Model):
+    extension: Annotated[str, StringConstraints(pattern=r"^\d{3,6}$")]
+    password: SecretStr
+    account: str = "account_1"
+
+
+class Webhooks(Model):
+    allow: tuple[str, ...] = ()
+    """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
+
+
+class Config(Model):
+    engine_id: Name = "e1"
+    state: Path
+    """Folder of everything the engine writes beside PostgreSQL: spool, offsets, lock."""
+    objects: Path
+    recordings: Path
+    database: Database
+    http: Http = Http()
+    fastagi: FastAgi = FastAgi()
+    asterisk: tuple[AsteriskServer, ...] = Field(min_length=1)
+    trunks: dict[Name, Trunk] = Field(default_factory=dict)
+    softphones: tuple[Softphone, ...] = ()
+    webhooks: Webhooks = Webhooks()
+    ringback: Literal["us", "uk", "fr", "de", "in"] = "us"
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def app(self) -> str:
+        """Name of the ARI application: one per engine, because a second websocket of one name takes it over."""
+        return f"trunkline-{self.engine_id}"
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the YAML file ``path``; ``TRUNKLINE_POSTGRES``, ``TRUNKLINE_ENGINE_ID`` and ``TRUNKLINE_HOOK_ALLOW`` win over it.
+
+    Raises ConfigError that names the file and each wrong key.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: must be a mapping of settings")
+    return parse(_overridden(raw, os.environ if environ is None else environ), source=str(path))
+
+
+def parse(raw: Mapping[str, Any], *, source: str = "configuration") -> Config:
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False)
+        )
+        raise ConfigError(f"{source}: {problems}") from None
+
+
+def find(explicit: str | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """The configuration a command means: the option, TRUNKLINE_CONFIG, the stack of TRUNKLINE_STATE, ./var, or /etc."""
+    env = os.environ if environ is None else environ
+    if explicit or env.get("TRUNKLINE_CONFIG"):
+        return Path(explicit or env["TRUNKLINE_CONFIG"])
+    state = Path(env.get("TRUNKLINE_STATE") or "var")
+    for candidate in (state / "engine.yaml", Path("/etc/trunkline/trunkline.yaml")):
+        if candidate.exists():
+            return candidate
+    raise ConfigError(
+        f"no configuration: neither {state / 'engine.yaml'} (is the stack of this folder running?) nor "
+        "/etc/trunkline/trunkline.yaml exists; name one with --config, TRUNKLINE_CONFIG or TRUNKLINE_STATE"
+    )
+
+
+def _overridden(raw: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    merged = dict(raw)
+    if dsn := env.get("TRUNKLINE_POSTGRES"):
+        merged["database"] = {**merged.get("database", {}), "dsn": dsn}
+    if engine_id := env.get("TRUNKLINE_ENGINE_ID"):
+        merged["engine_id"] = engine_id
+    if allow := env.get("TRUNKLINE_HOOK_ALLOW"):
+        merged["webhooks"] = {"allow": [part.strip() for part in allow.split(",") if part.strip()]}
+    return merged

@@ -1,0 +1,80 @@
+"""Identifiers that we choose, and what they tell.
+
+A channel's id is known, and committed, before Asterisk hears of the channel, and names its call: an event finds its
+call, and a forgotten channel its owner, without a look-up.
+
+    57362de4f0                  request_id: ten lower-case hex digits
+    tl-57362de4f0-2             channel of the call's second leg
+    tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording
+    tl-57362de4f0-b1            a bridge of the call
+    tl-57362de4f0-p5c31…        a playback
+"""
+
+import re
+import secrets
+import uuid
+from hashlib import blake2b
+
+_OURS = re.compile(r"tl-([0-9a-f]{10})-([a-z]?[0-9a-f]+)(?:\.([a-z]+))?")
+_REQUEST_ID = re.compile(r"[0-9a-f]{10}")
+_LEGS = uuid.UUID("5f3a0b0e-6a55-4c39-9e0e-1f5d3c1a7b42")
+_HALF = (1 << 20) - 1
+
+
+def scramble(number: int, key: bytes) -> str:
+    """Request id number ``number`` (below 2**40): unique because a Feistel network is a bijection, and not guessable
+    from its neighbours without ``key``."""
+    left, right = number >> 20, number & _HALF
+    for turn in range(4):
+        left, right = right, left ^ _mix(right, key, turn)
+    return f"{(left << 20) | right:010x}"
+
+
+def _mix(half: int, key: bytes, turn: int) -> int:
+    digest = blake2b(half.to_bytes(4, "big") + bytes([turn]), key=key, digest_size=4).digest()
+    return int.from_bytes(digest, "big") & _HALF
+
+
+def is_request_id(text: str) -> bool:
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def channel_id(request_id: str, n: int) -> str:
+    return f"tl-{request_id}-{n}"
+
+
+def leg_id(request_id: str, n: int) -> str:
+    """UUID of the leg; the same after a restart."""
+    return str(uuid.uuid5(_LEGS, f"{request_id}/{n}"))
+
+
+def call_uuid(request_id: str) -> str:
+    return str(uuid.uuid5(_LEGS, request_id))
+
+
+def bridge_id(request_id: str, n: int = 1) -> str:
+    return f"tl-{request_id}-b{n}"
+
+
+def playback_id(request_id: str) -> str:
+    return f"tl-{request_id}-p{secrets.token_hex(4)}"
+
+
+def snoop_id(channel: str) -> str:
+    return f"{channel}.snoop"
+
+
+def recording_id(channel: str) -> str:
+    """Name of the recording of one party's channel, in Asterisk's recording folder."""
+    return f"{channel}.rec"
+
+
+def request_of(identifier: str) -> str | None:
+    """The request id in an id of ours; None when it is not one of ours."""
+    match = _OURS.fullmatch(identifier)
+    return match.group(1) if match else None
+
+
+def token(prefix: str) -> str:
+    """A public id such as ``LS`` + 10 hex."""
+    return prefix + secrets.token_hex(5)

@@ -1,0 +1,198 @@
+"""What the engine asks of its memory.
+
+Two kinds of access. **Journal**: facts about calls, one ordered stream, written in batches (one transaction a batch);
+each record is idempotent, so that a batch whose fate is unknown can be written again. While PostgreSQL is away the
+stream goes to an fsynced spool and is drained in order. **Reads and administration**: plain queries that raise
+StoreAway when PostgreSQL can't be reached.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from engine.calls.account import Account, Identity
+from engine.calls.events import Event
+from engine.calls.record import CallRecord
+from engine.calls.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """A call that exists from now on. ``event`` is its ``call.created``."""
+
+    request_id: str
+    account: str
+    flow: str
+    direction: str
+    engine: str
+    created_at: datetime
+    params: Mapping[str, Any]
+    campaign_id: str | None = None
+    scheduled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeg:
+    """One try to reach a party: committed before Asterisk hears of it."""
+
+    leg_id: str
+    request_id: str
+    n: int
+    role: str
+    number: str
+    endpoint: str
+    channel_id: str
+    attempt: int
+    server: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    request_id: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class LegRow:
+    """What became of a leg, written when its call ends (or when the leg does)."""
+
+    leg_id: str
+    request_id: str
+    n: int
+    role: str
+    number: str
+    endpoint: str
+    channel_id: str
+    channel: str | None
+    attempt: int
+    server: str | None
+    state: str
+    created_at: datetime
+    dialing_at: datetime | None
+    ringing_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    sip_code: int | None
+    q850: int | None
+    hangup_by: str | None
+    why: str | None
+    dtmf: str
+    reconciled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedCall:
+    """The end of a call: its row, its legs, its CDRs and the outbox message, in one transaction, once."""
+
+    request_id: str
+    ended_at: datetime
+    end_reason: str
+    result: str | None
+    reconciled: bool
+    legs: tuple[LegRow, ...]
+    records: tuple[CallRecord, ...]
+    outbox: tuple[Mapping[str, Any], ...] = ()
+    """Web hook bodies: ``{"type", "timestamp", "data"}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """A recording's life: ``recording``, then ``ready`` or ``failed``. The latest row of a name wins."""
+
+    name: str
+    request_id: str
+    account: str
+    option: str
+    """both, agent or customer."""
+    state: str
+    server: str
+    sides: Mapping[str, str] = field(default_factory=dict)
+    """agent/customer → name of that side's recording in Asterisk's folder."""
+    started_at: datetime | None = None
+    duration: float | None = None
+    size: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+
+JournalRecord = NewCall | NewLeg | CallEvent | ClosedCall | RecordingRow
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentAnswer:
+    """What the first request with this key was answered, and the fingerprint of its body."""
+
+    fingerprint: str
+    answer: Mapping[str, Any]
+
+
+class Journal(Protocol):
+    """Append returns at once; ``committed`` waits until all that was appended before is durable."""
+
+    @property
+    def away(self) -> bool:
+        """PostgreSQL can't be reached: records go to the spool."""
+
+    def append(self, *records: JournalRecord) -> None: ...
+
+    async def committed(self) -> None:
+        """Durable in PostgreSQL, or in the fsynced spool. Raises StoreAway when neither takes it."""
+
+
+class Calls(Protocol):
+    """Calls, CDRs and recordings, as they are read. Unknown and foreign are both None."""
+
+    async def next_request_id(self) -> str:
+        """Unique; from a block fetched ahead, so that it is there while PostgreSQL is away."""
+
+    async def claim_key(
+        self, account: str, key: str, fingerprint: str, answer: Mapping[str, Any]
+    ) -> IdempotentAnswer | None:
+        """Reserve an idempotency key for 24 h. None: it is ours now. Else the first request's answer."""
+
+    async def release_key(self, account: str, key: str) -> None:
+        """Forget a claim whose request came to nothing."""
+
+    async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
+        """Calls of that engine which have not ended, with their events in order."""
+
+    async def is_live(self, request_ids: Sequence[str]) -> set[str]:
+        """Those of them that have not ended, of any engine."""
+
+    async def events(self, request_id: str, account: str | None = None) -> list[Event] | None:
+        """The timeline; ``account`` None for operators."""
+
+    async def listed(self, account: str | None, *, states: Sequence[str], limit: int, before: str | None) -> list[str]:
+        """Request ids, newest first; ``states`` of live scheduled ended. ``before``: the last request id of the page
+        before this one."""
+
+    async def cdr_by_request(self, account: str, request_id: str) -> list[CallRecord] | None:
+        """Ascending; [] while it runs; None when unknown or foreign."""
+
+    async def cdr_by_date(
+        self, account: str, start: datetime, end: datetime, *, count: int, offset: int
+    ) -> list[CallRecord]:
+        """CDRs whose ``call_date`` is in [start, end), ascending by id."""
+
+    async def recording(self, account: str | None, name: str) -> RecordingRow | None: ...
+
+    async def open_recordings(self, engine: str) -> list[RecordingRow]:
+        """Those in state ``recording`` whose calls have ended."""
+
+
+class Accounts(Protocol):
+    """Accounts, credentials, limits. Credentials known within 60 s are served from memory."""
+
+    async def identify(self, account: str, auth: str) -> Identity | None: ...
+
+    async def get(self, account: str) -> Account | None: ...
+
+    async def seed(self, accounts: Sequence[Mapping[str, Any]]) -> None:
+        """Create those accounts of a seed file that do not exist yet."""
+
+
+class Routes(Protocol):
+    def current(self) -> Sequence[Route]:
+        """The route table as last heard; kept fresh by notifications."""

@@ -1,0 +1,103 @@
+"""What the engine asks of an Asterisk server. The ARI adapter and the fake both keep to it, and one suite tests both.
+
+Every method may raise LinkDown, RequestTimedOut, Gone, Clash, Refused or UnsafeValue (engine.errors) and has a deadline
+of its own. Ids are chosen by the caller (engine.ids) and registered for events before the method is called.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.telephony.events import Channel, TelephonyEvent
+
+Sink = Callable[[TelephonyEvent], None]
+"""Takes each event, in order, at once and without waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeInfo:
+    id: str
+    channels: tuple[str, ...]
+
+
+class Switch(Protocol):
+    """One Asterisk server."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def up(self) -> bool:
+        """Commands can be sent and events flow."""
+
+    async def create_channel(
+        self,
+        channel_id: str,
+        endpoint: str,
+        *,
+        caller_id: str,
+        variables: Mapping[str, str] | None = None,
+        originator: str | None = None,
+    ) -> Channel:
+        """Make a channel to ``endpoint`` (``PJSIP/101``, ``PJSIP/15551234567@trunk``) in our application, not dialled
+        yet. The party sees ``caller_id``. Its ChannelEntered must be seen before ``dial``. ``originator`` is the id of
+        the channel it is made for (codec preference)."""
+
+    async def dial(self, channel_id: str, *, timeout: float) -> None:
+        """Send the call out. Asterisk itself gives up after ``timeout`` seconds without answer."""
+
+    async def answer(self, channel_id: str) -> None: ...
+
+    async def ring(self, channel_id: str) -> None:
+        """Make the party hear ringback."""
+
+    async def ring_stop(self, channel_id: str) -> None: ...
+
+    async def hangup(self, channel_id: str, *, cause: int = 16) -> None:
+        """End the channel with a Q.850 cause. A channel that is gone already is no error."""
+
+    async def play(self, target: str, playback_id: str, media: Sequence[str], *, bridge: bool = False) -> None:
+        """Play media URIs (``sound:…``, ``tone:…``, ``recording:…``, ``digits:…``) to a channel, or a bridge."""
+
+    async def stop_play(self, playback_id: str) -> None:
+        """One that is over already is no error."""
+
+    async def create_bridge(self, bridge_id: str, *, kind: str = "mixing,dtmf_events") -> None:
+        """Make a bridge; one of that id that exists already is taken as it is."""
+
+    async def bridge_add(self, bridge_id: str, *channel_ids: str) -> None: ...
+
+    async def bridge_remove(self, bridge_id: str, *channel_ids: str) -> None: ...
+
+    async def destroy_bridge(self, bridge_id: str) -> None:
+        """One that is gone already is no error."""
+
+    async def snoop(self, channel_id: str, snoop_id: str, *, spy: str = "in", whisper: str = "none") -> None:
+        """Listen to a channel: ``snoop_id`` becomes a channel of our application that has the party's sound."""
+
+    async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
+        """Record what the channel says, into a 16-bit 8 kHz WAV ``name`` in Asterisk's recording folder."""
+
+    async def stop_record(self, name: str) -> None:
+        """Stop and keep. One that is over already is no error."""
+
+    async def fetch_recording(self, name: str, to: Path) -> bool:
+        """Copy the stored recording to the file ``to``; False when there is none."""
+
+    async def delete_recording(self, name: str) -> None: ...
+
+    async def set_variable(self, channel_id: str, name: str, value: str) -> None: ...
+
+    async def send_dtmf(
+        self, channel_id: str, digits: str, *, between_ms: int = 100, duration_ms: int = 100
+    ) -> None: ...
+
+    async def hold_music(self, channel_id: str, *, on: bool) -> None: ...
+
+    async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
+        """Send the channel on in the dialplan."""
+
+    async def channels(self) -> list[Channel]: ...
+
+    async def bridges(self) -> list[BridgeInfo]: ...
