@@ -1,0 +1,64 @@
+"""The ``trunkline`` command: a table of command modules.
+
+A command is one module with ``register(subparsers)``, which adds its parser and sets ``run`` (a function of the
+parsed arguments that gives the exit code). To add one, write the module and add its line to ``COMMANDS``. Only the
+module of the command that is asked for is imported, so that one command's libraries never slow another down.
+
+Exit codes: 0 done, 1 it failed (one line on standard error), 2 it was asked for wrongly.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import TrunklineError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
+
+COMMANDS = {
+    "run": "engine.cli.run",
+    "demo": "engine.cli.demo",
+    "engine": "engine.cli.engine",
+    "migrate": "engine.cli.migrate",
+    "check-config": "engine.cli.check_config",
+    "doctor": "engine.cli.doctor",
+    "fetch": "engine.cli.fetch",
+}
+"""Name of each command and the module that has it, in the order of ``--help``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    sys.exit(dispatch(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the command that ``words`` ask for and give its exit code."""
+    parsed = _parser(words).parse_args(words)
+    try:
+        code: int = parsed.run(parsed)
+    except TrunklineError as error:
+        print(f"trunkline {parsed.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return code
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trunkline",
+        description="A telephony engine on Asterisk: click-to-call, call flows and CDRs over HTTP.",
+        epilog="trunkline COMMAND --help tells more. TRUNKLINE_STATE names the stack that a command is about.",
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked = words[0] if words else ""
+    modules = [COMMANDS[asked]] if asked in COMMANDS else list(COMMANDS.values())
+    for module in modules:
+        importlib.import_module(module).register(subparsers)
+    return parser
