@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 
 COMMANDS = {
-    "run": "engine.cli.run",
-    "demo": "engine.cli.demo",
-    "engine": "engine.cli.engine",
-    "migrate": "engine.cli.migrate",
-    "check-config": "engine.cli.check_config",
-    "doctor": "engine.cli.doctor",
-    "fetch": "engine.cli.fetch",
+    "run": ("engine.cli.run", "run engine, Asterisk, carrier simulator and PostgreSQL here"),
+    "demo": ("engine.cli.demo", "two phones talk: timeline, CDR, and how to do it by curl"),
+    "engine": ("engine.cli.engine", "run the engine alone"),
+    "migrate": ("engine.cli.migrate", "bring the database to this version's tables"),
+    "check-config": ("engine.cli.check_config", "check a configuration file"),
+    "doctor": ("engine.cli.doctor", "name what is wrong on this machine, and how to mend it"),
+    "fetch": ("engine.cli.fetch", "fetch Asterisk into the cache folder now"),
 }
-"""Name of each command and the module that has it, in the order of ``--help``."""
+"""Each command's module and its line of help, in the order of ``--help``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,7 +58,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     asked = words[0] if words else ""
-    modules = [COMMANDS[asked]] if asked in COMMANDS else list(COMMANDS.values())
-    for module in modules:
-        importlib.import_module(module).register(subparsers)
+    for name, (module, summary) in COMMANDS.items():
+        if name == asked:
+            importlib.import_module(module).register(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
     return parser

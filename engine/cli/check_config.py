@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from engine import config
 from engine.cli.options import add_config
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "check-config",
-        help="check a configuration file",
         description="Read a configuration as the engine would and name each wrong setting. Exit code 1 when one is.",
     )
     add_config(parser)
@@ -20,9 +20,9 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from engine import config
-
     path = config.find(arguments.config)
     settings = config.load(path)
-    print(f"{path}: good (engine {settings.engine_id}, {len(settings.asterisk)} Asterisk, {len(settings.trunks)} trunks)")
+    print(
+        f"{path}: good (engine {settings.engine_id}, {len(settings.asterisk)} Asterisk, {len(settings.trunks)} trunks)"
+    )
     return 0

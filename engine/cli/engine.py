@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvloop
+
+from engine import app, config
 from engine.cli.options import add_config
 
 if TYPE_CHECKING:
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "engine",
-        help="run the engine alone",
         description="Run the engine alone, against the Asterisk and PostgreSQL that its configuration names. SIGTERM "
         "drains for at most 10 s; a second one ends at once.",
     )
@@ -23,9 +25,5 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import uvloop
-
-    from engine import app, config
-
     settings = config.load(config.find(arguments.config))
     return uvloop.run(app.run(settings, seed=arguments.seed))

@@ -4,7 +4,9 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from engine import config
 from engine.cli.options import add_config
+from engine.store.migrate import migrate
 
 if TYPE_CHECKING:
     from engine.cli import Subparsers
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "migrate",
-        help="bring the database to this version's tables",
         description="Apply the migrations that the configured database does not have yet. Safe to run again.",
     )
     add_config(parser)
@@ -21,9 +22,6 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from engine import config
-    from engine.store import migrate
-
     settings = config.load(config.find(arguments.config))
-    asyncio.run(migrate.migrate(settings.database.dsn.get_secret_value()))
+    asyncio.run(migrate(settings.database.dsn.get_secret_value()))
     return 0

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 from engine.cli.options import add_state
+from engine.embedded import environment, runner, stack
+from engine.embedded.progress import say
 
 if TYPE_CHECKING:
     from engine.cli import Subparsers
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 def register(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "run",
-        help="run engine, Asterisk, carrier simulator and PostgreSQL here",
         description="Run the whole stack in one state folder until SIGTERM or ^C. What is missing is fetched, without "
         "root. stack.json in the folder says where everything is once all is ready. Settings of your own go into "
         "trunkline.yaml in the folder.",
@@ -26,8 +26,6 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from engine.embedded import environment, runner, stack
-
-    plan = stack.prepare(environment.read(state=arguments.state), runner.say)
-    print(f"starting in {plan.state.root} (Asterisk {plan.asterisk.version})", file=sys.stderr)
+    plan = stack.prepare(environment.read(state=arguments.state), say)
+    say(f"starting in {plan.state.root} (Asterisk {plan.asterisk.version})")
     return asyncio.run(runner.run(stack.Stack(plan), runner.announce))

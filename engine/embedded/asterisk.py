@@ -95,7 +95,9 @@ def fetched(environment: Environment, say: Progress) -> Asterisk:
 def probe(command: tuple[str, ...]) -> str | None:
     """Version that the program says it has (``22.10.1``), or None when it says none within 10 s."""
     try:
-        done = subprocess.run([*command, "-V"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(  # noqa: S603 - the program that the user named or that was found
+            [*command, "-V"], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = _VERSION.search(done.stdout)

@@ -142,13 +142,13 @@ def _fetch(wanted: PackageSet, root: Path, architecture: str, say: Progress) -> 
 
 def _fetch_from(source: Source, wanted: PackageSet, root: Path, architecture: str, say: Progress) -> None:
     """Fetch with the host's keys; when they are too old to know the suite's, first renew the keyring with them."""
-    apt = _Apt(root.parent / "apt", source, wanted.suite, architecture, say)
+    apt = _Apt(root.parent / "apt", source, suite=wanted.suite, architecture=architecture, say=say)
     say(f"fetching {wanted.name} (Debian {wanted.suite}) from {source.uri}")
     try:
         apt.update()
     except FetchFailed:
         keyring = _newer_keyring(source, root.parent, architecture, say)
-        apt = _Apt(root.parent / "apt", source, wanted.suite, architecture, say, keyring=keyring)
+        apt = _Apt(root.parent / "apt", source, suite=wanted.suite, architecture=architecture, say=say, keyring=keyring)
         apt.update()
     _unpack(apt.download(wanted.packages), wanted, root, say)
     shutil.rmtree(apt.folder, ignore_errors=True)
@@ -159,7 +159,7 @@ def _newer_keyring(source: Source, cache: Path, architecture: str, say: Progress
     say("the keys of this host don't verify that suite; fetching the archive keyring of its own release")
     wanted = PackageSet("keyring", ("debian-archive-keyring",), suite=source.suite)
     root = cache / wanted.folder(architecture)
-    apt = _Apt(cache / "apt-keyring", source, source.suite, architecture, say)
+    apt = _Apt(cache / "apt-keyring", source, suite=source.suite, architecture=architecture, say=say)
     apt.update()
     _unpack(apt.download(wanted.packages), wanted, root, say)
     shutil.rmtree(apt.folder, ignore_errors=True)
@@ -195,11 +195,12 @@ class _Apt:
     """apt-get as an ordinary user, with lists, cache, status and sources of its own under ``folder``."""
 
     def __init__(
-        self, folder: Path, source: Source, suite: str, architecture: str, say: Progress, keyring: Path | None = None
+        self, folder: Path, source: Source, *, suite: str, architecture: str, say: Progress, keyring: Path | None = None
     ) -> None:
         self.folder = folder
         self.say = say
         self.architecture = architecture
+        self._shown = -1
         for part in ("lists/partial", "cache/archives/partial", "state", "empty"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
@@ -225,7 +226,7 @@ class _Apt:
         kind, _, rest = line.partition(":")
         if kind == "dlstatus" and (match := re.search(r":(\d+)(?:\.\d+)?:.*?(\d+) of (\d+)", rest)):
             percent = int(match[1])
-            if percent // 10 != getattr(self, "_shown", None):
+            if percent // 10 != self._shown:
                 self._shown = percent // 10
                 self.say(f"downloading: {percent} % (file {match[2]} of {match[3]})")
 
@@ -261,7 +262,7 @@ def _signed_by(source: Source) -> str:
 
 def _run(command: Sequence[str], *, seconds: float, line: Callable[[str], None] | None = None) -> None:
     """Run a tool of apt, feed its lines to ``line``; raises FetchFailed with its own last words."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - apt-get and dpkg-deb alone
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.embedded.environment import child_environment
 from engine.embedded.process import die_with_parent
@@ -117,7 +118,7 @@ def _programs(data: Path) -> Path:
 
 
 def _major(programs: Path) -> int:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - a program of the wheel
         [programs / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=True
     )
     return int(done.stdout.split()[-1].split(".")[0])
@@ -150,7 +151,7 @@ def _initialise(server: Postgres, password: str) -> None:
 
 
 def _run(server: Postgres, program: str, *words: str, standard_input: str = "") -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - a program of the wheel
         [str(server.programs / program), *words],
         input=standard_input,
         capture_output=True,
@@ -159,7 +160,7 @@ def _run(server: Postgres, program: str, *words: str, standard_input: str = "") 
         check=False,
         cwd="/",
         env=child_environment({"LC_ALL": "C"}),
-        preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread
+        preexec_fn=die_with_parent(),
         **identity_options(server.identity),
     )
     if done.returncode != 0:
@@ -167,7 +168,7 @@ def _run(server: Postgres, program: str, *words: str, standard_input: str = "") 
         raise ConfigError(f"{program} failed: {' '.join(lines[-3:]) or f'exit code {done.returncode}'}")
 
 
-def identity_options(identity: Identity | None) -> dict[str, int | list[int]]:
+def identity_options(identity: Identity | None) -> dict[str, Any]:
     """Keyword arguments of ``subprocess`` that change user and group."""
     if identity is None:
         return {}

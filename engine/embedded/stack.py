@@ -190,8 +190,8 @@ def _write_configuration(plan: Plan) -> None:
     )
     if plan.simulator is not None:
         rtp = ports.block(ports.carrier_rtp)
-        peer = f"{LOOPBACK}:{ports.sip}"
-        render_carrier(plan.simulator, f"{LOOPBACK}:{ports.carrier_inner}", rtp, plan.state.carrier, peer)
+        inner, peer = f"{LOOPBACK}:{ports.carrier_inner}", f"{LOOPBACK}:{ports.sip}"
+        render_carrier(plan.simulator, inner, rtp, plan.state.carrier, peer, public=f"{LOOPBACK}:{ports.carrier}")
     accounts = [
         {"account": name, "auth": auth, "number": number, "country": country, "caller_ids": list(CALLER_IDS)}
         for name, auth, number, country in (
@@ -225,7 +225,8 @@ class Stack:
         if self.plan.simulator is not None:
             ports = self.plan.secrets.ports
             self._front = CarrierFront()
-            await self._front.start((LOOPBACK, ports.carrier), (LOOPBACK, ports.carrier_inner))
+            public, inner, peer = ((LOOPBACK, port) for port in (ports.carrier, ports.carrier_inner, ports.sip))
+            await self._front.start(public, inner, peer)
         await _all_or_first_error([child.start() for child in batteries])
         await self._add(self._engine_spec()).start()
         self._complete = True

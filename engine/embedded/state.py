@@ -147,7 +147,8 @@ class State:
             if error.errno not in _LOCKED:
                 raise
             who = f" (pid {holder})" if holder else ""
-            raise ConfigError(f"another supervisor{who} runs a stack in {self.root}; stop it, or name another folder")
+            message = f"another supervisor{who} runs a stack in {self.root}; stop it, or name another folder"
+            raise ConfigError(message) from None
         handle.seek(0)
         handle.truncate()
         handle.write(f"{os.getpid()}\n")
