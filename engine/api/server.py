@@ -1,0 +1,67 @@
+"""The HTTP server: routes from one table, and what is done for every request whatever its route."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from engine.api import problems
+from engine.api.endpoint import endpoint
+from engine.api.limits import RateLimiter
+from engine.api.metrics import ApiMetrics
+from engine.api.table import OPEN_ROUTES, ROUTES
+from engine.commands.context import Context
+from engine.errors import Forbidden
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create_app(ctx: Context) -> web.Application:
+    """The application, to be run with ``access_log=None``: requests are logged and counted here."""
+    app = web.Application(middlewares=[_around(ApiMetrics(ctx.registry))], client_max_size=ctx.config.http.max_body)
+    limiter = RateLimiter()
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, endpoint(ctx, route, limiter))
+    for opened in OPEN_ROUTES:
+        app.router.add_get(opened.path, opened.handler(ctx))
+    return app
+
+
+def _around(metrics: ApiMetrics) -> Middleware:
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors become answers; every answer is named, counted, logged and not cached."""
+        started = time.perf_counter()
+        try:
+            answer = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the table of problems says what each one is; none may pass
+            answer = problems.response(error)
+            if isinstance(error, Forbidden):
+                metrics.refusals.labels(error.rule).inc()
+        _name(answer)
+        _note(metrics, request, answer.status, time.perf_counter() - started)
+        return answer
+
+    return around
+
+
+def _name(answer: web.StreamResponse) -> None:
+    headers = answer.headers
+    headers["X-Request-Id"] = secrets.token_hex(8)
+    headers["Server"] = "trunkline"
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _note(metrics: ApiMetrics, request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    metrics.requests.labels(route, request.method, str(status)).inc()
+    metrics.seconds.labels(route).observe(seconds)
+    write = log.debug if status < 400 else log.info  # noqa: PLR2004
+    write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))

@@ -1,0 +1,13 @@
+"""Every route there is. What is not here is not served and not documented."""
+
+from engine.api import calls, docs, health, recordings
+from engine.api.cpaas import cdr, click_to_call
+from engine.api.route import OpenRoute, Route
+
+ROUTES: tuple[Route, ...] = (
+    *click_to_call.ROUTES,
+    *cdr.ROUTES,
+    *calls.ROUTES,
+    *recordings.ROUTES,
+)
+OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, health.ROUTES)

@@ -1,0 +1,97 @@
+"""Connect two parties: the agent is called first, then the destination."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.calls import gate, routing
+from engine.calls.account import Account, Identity
+from engine.calls.numbers import BadNumber, normalize
+from engine.commands import refusals
+from engine.commands.calls import known
+from engine.commands.context import Context
+from engine.commands.idempotency import Key, once
+from engine.errors import Forbidden, InvalidFields
+from engine.store.port import NewCall
+
+FLOW = "click_to_call"
+RECORDING = {"both": "both", "on": "both", "agent": "agent", "customer": "customer", "off": "off"}
+"""As a caller may say it → as the flow is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickToCall:
+    """Numbers as a caller writes them; ``recording_option`` a value of RECORDING."""
+
+    agent_number: str
+    destination_number: str
+    caller_id: str
+    recording_option: str = "off"
+    transcript: bool = False
+
+
+async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: Key | None = None) -> str:
+    """Start the call and give its request id, when it is committed.
+
+    Raises InvalidFields, Forbidden (gate, route), StateConflict (key used with another body), Unavailable.
+    """
+    params = _params(identity.account, command)
+    account = identity.account.account
+    request_id = await ctx.calls.next_request_id()
+
+    async def act() -> None:
+        ctx.engine.accepting()
+        call = _new_call(ctx, account, request_id, params)
+        try:
+            _pass_gate(ctx, identity.account, params)
+        except Forbidden as refusal:
+            await refusals.record(ctx, call, refusal)
+            raise
+        await ctx.engine.start_call(call)
+
+    async def happened(answer: Mapping[str, Any]) -> bool:
+        return await known(ctx, account, answer["request_id"])
+
+    answer = await once(ctx, account, key, {"request_id": request_id}, act=act, happened=happened)
+    return str(answer["request_id"])
+
+
+def _params(account: Account, command: ClickToCall) -> dict[str, Any]:
+    numbers, wrong = {}, {}
+    for name in ("agent_number", "destination_number", "caller_id"):
+        try:
+            numbers[name] = normalize(getattr(command, name), country=account.country)
+        except BadNumber as error:
+            wrong[name] = str(error)
+    if wrong:
+        raise InvalidFields(wrong)
+    return {
+        "agent_number": numbers["agent_number"],
+        "customer_number": numbers["destination_number"],
+        "caller_id": numbers["caller_id"],
+        "recording_option": RECORDING[command.recording_option],
+        "transcript": command.transcript,
+    }
+
+
+def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
+    live = ctx.engine.live_calls(account.account)
+    table = ctx.routes.current()
+    for number in (params["agent_number"], params["customer_number"]):
+        gate.check(account, number, params["caller_id"], live_calls=live)
+        try:
+            routing.endpoint(table, number, account.account)
+        except routing.NoRoute:
+            raise Forbidden(f"no route leads to {number}", rule="route") from None
+
+
+def _new_call(ctx: Context, account: str, request_id: str, params: Mapping[str, Any]) -> NewCall:
+    return NewCall(
+        request_id=request_id,
+        account=account,
+        flow=FLOW,
+        direction="outbound",
+        engine=ctx.config.engine_id,
+        created_at=ctx.now(),
+        params=params,
+    )

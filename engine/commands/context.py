@@ -1,0 +1,52 @@
+"""All that a use case needs, handed in by the composition root."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from engine.calls.model import Call
+from engine.config import Config
+from engine.store.port import Accounts, Calls, Journal, NewCall, Routes
+
+
+class EnginePort(Protocol):
+    """The running engine, as commands and health checks see it."""
+
+    def ready(self) -> Mapping[str, bool]:
+        """Part → usable now: ``{"asterisk": True, "postgres": True, "ami": True}``."""
+
+    def accepting(self) -> None:
+        """Raises Unavailable while the engine drains, no Asterisk is up, or PostgreSQL is away and calls are refused."""
+
+    def live_calls(self, account: str) -> int: ...
+
+    async def start_call(self, call: NewCall) -> None:
+        """Commit the call, then start its session; returns when committed. Raises Unavailable."""
+
+    def find(self, request_id: str) -> Call | None:
+        """The call, if it lives in this engine."""
+
+    async def end_call(self, request_id: str) -> None:
+        """End or cancel it. Raises NotFound, StateConflict."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    config: Config
+    calls: Calls
+    journal: Journal
+    accounts: Accounts
+    routes: Routes
+    engine: EnginePort
+    secret: bytes = field(repr=False)
+    """Key of this installation, the same for all engines on one database; fingerprints are made with it."""
+    registry: CollectorRegistry = REGISTRY
+    """What ``/metrics`` shows."""
+    now: Callable[[], datetime] = _utc_now
