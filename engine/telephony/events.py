@@ -68,10 +68,12 @@ class ChannelDialing(TelephonyEvent):
 
 @dataclass(frozen=True, slots=True)
 class ChannelHangupRequested(TelephonyEvent):
-    """Somebody wants it to end: the far end, or we (``ours``: by a request of ours)."""
+    """Somebody wants it to end: the far end, or our side (``ours``: a request of ours, or Asterisk itself when the dial
+    or the call timed out)."""
 
     channel: Channel
     cause: int | None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

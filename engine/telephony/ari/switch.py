@@ -1,0 +1,202 @@
+"""The telephony port over ARI: one method, one request. Values go through ``safe`` here and nowhere else."""
+
+import asyncio
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from engine.config import AsteriskServer
+from engine.errors import Gone, Refused
+from engine.telephony import safe
+from engine.telephony.ari.link import HEARTBEAT, AriLink
+from engine.telephony.ari.translate import channel as to_channel
+from engine.telephony.events import Channel
+from engine.telephony.port import BridgeInfo, Sink
+
+_BAD_REQUEST: Final = 400
+
+
+class AriSwitch:
+    """One Asterisk server, by its ARI. Implements ``engine.telephony.port.Switch``."""
+
+    def __init__(self, server: AsteriskServer, app: str, sink: Sink, *, heartbeat: float = HEARTBEAT) -> None:
+        self._name = server.name
+        self._app = app
+        self._recordings = server.recordings
+        self._link = AriLink(server, app, sink, heartbeat=heartbeat)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def up(self) -> bool:
+        return self._link.up
+
+    @property
+    def version(self) -> str:
+        """Asterisk's version, empty until the link was up once."""
+        return self._link.version
+
+    async def start(self) -> None:
+        """Begin to connect; the sink hears LinkRestored when commands can be sent."""
+        self._link.start()
+
+    async def stop(self) -> None:
+        await self._link.stop()
+
+    async def wait_up(self) -> None:
+        await self._link.wait_up()
+
+    async def create_channel(
+        self,
+        channel_id: str,
+        endpoint: str,
+        *,
+        caller_id: str,
+        variables: Mapping[str, str] | None = None,
+        originator: str | None = None,
+    ) -> Channel:
+        values = safe.variables(variables or {})
+        if caller_id:  # the called party's connected line is what the INVITE's From is made of
+            values["CONNECTEDLINE(all)"] = safe.party(caller_id)
+        reply = await self._link.call(
+            "channels",
+            "create",
+            endpoint=safe.endpoint(endpoint),
+            app=self._app,
+            channelId=safe.identifier(channel_id),
+            originator=originator and safe.identifier(originator),
+            variables=values or None,
+        )
+        return to_channel(reply.json())
+
+    async def dial(self, channel_id: str, *, timeout: float) -> None:
+        await self._channel("dial", channel_id, timeout=math.ceil(timeout))
+
+    async def answer(self, channel_id: str) -> None:
+        await self._channel("answer", channel_id)
+
+    async def ring(self, channel_id: str) -> None:
+        await self._channel("ring", channel_id)
+
+    async def ring_stop(self, channel_id: str) -> None:
+        await self._channel("ringStop", channel_id)
+
+    async def hangup(self, channel_id: str, *, cause: int = 16) -> None:
+        with suppress(Gone):
+            await self._channel("hangup", channel_id, reason_code=str(cause))
+
+    async def play(self, target: str, playback_id: str, media: Sequence[str], *, bridge: bool = False) -> None:
+        place = {"bridgeId": safe.identifier(target)} if bridge else {"channelId": safe.identifier(target)}
+        await self._link.call(
+            "bridges" if bridge else "channels",
+            "playWithId",
+            playbackId=safe.identifier(playback_id),
+            media=[safe.media_uri(uri) for uri in media],
+            **place,
+        )
+
+    async def stop_play(self, playback_id: str) -> None:
+        with suppress(Gone):
+            await self._link.call("playbacks", "stop", playbackId=safe.identifier(playback_id))
+
+    async def create_bridge(self, bridge_id: str, *, kind: str = "mixing,dtmf_events") -> None:
+        await self._bridge("createWithId", bridge_id, type=kind)
+
+    async def bridge_add(self, bridge_id: str, *channel_ids: str) -> None:
+        await self._members("addChannel", bridge_id, channel_ids)
+
+    async def bridge_remove(self, bridge_id: str, *channel_ids: str) -> None:
+        await self._members("removeChannel", bridge_id, channel_ids)
+
+    async def destroy_bridge(self, bridge_id: str) -> None:
+        with suppress(Gone):
+            await self._bridge("destroy", bridge_id)
+
+    async def snoop(self, channel_id: str, snoop_id: str, *, spy: str = "in", whisper: str = "none") -> None:
+        await self._channel(
+            "snoopChannelWithId",
+            channel_id,
+            snoopId=safe.identifier(snoop_id),
+            spy=spy,
+            whisper=whisper,
+            app=self._app,
+        )
+
+    async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
+        await self._channel(
+            "record",
+            channel_id,
+            name=safe.identifier(name),
+            format="wav",
+            maxDurationSeconds=max_seconds,
+            beep="true" if beep else "false",
+            ifExists="fail",
+        )
+
+    async def stop_record(self, name: str) -> None:
+        with suppress(Gone):
+            await self._link.call("recordings", "stop", recordingName=safe.identifier(name))
+
+    async def fetch_recording(self, name: str, to: Path) -> bool:
+        part = to.with_name(f"{to.name}.part")
+        try:
+            if self._recordings is not None:
+                await asyncio.to_thread(shutil.copyfile, self._recordings / f"{safe.identifier(name)}.wav", part)
+            else:
+                await self._link.download(f"/recordings/stored/{quote(safe.identifier(name))}/file", part)
+        except (Gone, FileNotFoundError):
+            return False
+        await asyncio.to_thread(os.replace, part, to)
+        return True
+
+    async def delete_recording(self, name: str) -> None:
+        with suppress(Gone):
+            await self._link.call("recordings", "deleteStored", recordingName=safe.identifier(name))
+
+    async def set_variable(self, channel_id: str, name: str, value: str) -> None:
+        name, value = safe.variable(name, value)
+        await self._channel("setChannelVar", channel_id, variable=name, value=value)
+
+    async def send_dtmf(self, channel_id: str, digits: str, *, between_ms: int = 100, duration_ms: int = 100) -> None:
+        await self._channel("sendDTMF", channel_id, dtmf=safe.dtmf(digits), between=between_ms, duration=duration_ms)
+
+    async def hold_music(self, channel_id: str, *, on: bool) -> None:
+        await self._channel("startMoh" if on else "stopMoh", channel_id)
+
+    async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
+        await self._channel(
+            "continueInDialplan",
+            channel_id,
+            context=safe.identifier(context),
+            extension=safe.identifier(exten),
+            priority=1,
+        )
+
+    async def channels(self) -> list[Channel]:
+        return [to_channel(raw) for raw in (await self._link.call("channels", "list")).json()]
+
+    async def bridges(self) -> list[BridgeInfo]:
+        listed = (await self._link.call("bridges", "list")).json()
+        return [BridgeInfo(raw["id"], tuple(raw.get("channels", ()))) for raw in listed]
+
+    async def _channel(self, nickname: str, channel_id: str, **arguments: Any) -> None:
+        await self._link.call("channels", nickname, channelId=safe.identifier(channel_id), **arguments)
+
+    async def _bridge(self, nickname: str, bridge_id: str, **arguments: Any) -> None:
+        await self._link.call("bridges", nickname, bridgeId=safe.identifier(bridge_id), **arguments)
+
+    async def _members(self, nickname: str, bridge_id: str, channel_ids: Sequence[str]) -> None:
+        """Asterisk answers 400 where a channel of the list is no more."""
+        try:
+            await self._bridge(nickname, bridge_id, channel=[safe.identifier(each) for each in channel_ids])
+        except Refused as error:
+            if error.status == _BAD_REQUEST:
+                raise Gone(str(error)) from error
+            raise
