@@ -100,6 +100,8 @@ class Config(Model):
     asterisk: tuple[AsteriskServer, ...] = Field(min_length=1)
     trunks: dict[Name, Trunk] = Field(default_factory=dict)
     softphones: tuple[Softphone, ...] = ()
+    default_account: str = "account_1"
+    """Owner of calls that a trunk brings to a number without an account of its own."""
     webhooks: Webhooks = Webhooks()
     ringback: Literal["us", "uk", "fr", "de", "in"] = "us"
     log_format: Literal["text", "json"] = "text"

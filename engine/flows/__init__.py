@@ -1,0 +1,1 @@
+"""Call flows: one file each, and one line in the table. See docs/add-a-flow.md."""

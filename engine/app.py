@@ -1,0 +1,290 @@
+"""The composition root: the only module that names adapters. Starts the engine's parts, and stops them in reverse."""
+
+import asyncio
+import fcntl
+import json
+import os
+import random
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+from aiohttp import web
+
+from engine import log as logging_setup
+from engine.api.server import create_app
+from engine.calls.model import Call
+from engine.commands.context import Context
+from engine.config import Config
+from engine.errors import ConfigError, NotFound, StoreAway, StoreError, TelephonyError, Unavailable
+from engine.flows.prompts import PROMPTS
+from engine.flows.table import FLOWS
+from engine.media.recordings import Recordings
+from engine.ops.systemd import Notifier
+from engine.sessions import reconcile
+from engine.sessions.arrival import Arrivals
+from engine.sessions.registry import Registry
+from engine.sessions.services import Services
+from engine.store.accounts import PgAccounts
+from engine.store.calls import PgCalls
+from engine.store.journal import PgJournal
+from engine.store.migrate import migrate
+from engine.store.pool import Database
+from engine.store.port import NewCall
+from engine.store.routes import PgRoutes
+from engine.store.spool import Spool
+from engine.telephony.ami.link import AmiLink
+from engine.telephony.ari.switch import AriSwitch
+from engine.telephony.cel import CelFile
+from engine.telephony.events import LinkRestored, TelephonyEvent
+
+log = structlog.get_logger(__name__)
+
+DRAIN = 10.0
+"""Seconds that a stopping engine lets live calls end by themselves."""
+RETRY = 0.25
+"""Seconds between tries at a database that is not there yet."""
+
+
+async def run(config: Config, *, seed: Path | None = None, notifier: Notifier | None = None) -> int:
+    """Run one engine until SIGTERM or SIGINT; a second signal ends it at once. The exit code."""
+    logging_setup.configure(form=config.log_format, level=config.log_level)
+    with _lock(config.state):
+        engine = Engine(config, notifier or Notifier())
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, engine.on_signal, stop)
+        await engine.start(seed)
+        await stop.wait()
+        await engine.stop()
+    return 0
+
+
+def _lock(state: Path) -> IO[str]:
+    """One engine a state folder: two would fight for its spool. Raises ConfigError."""
+    state.mkdir(parents=True, exist_ok=True)
+    file = (state / "engine.lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        raise ConfigError(f"an engine runs on {state} already (pid {file.read().strip() or 'unknown'})") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+class Engine:
+    """Everything that runs, and what commands may ask of it (``EnginePort``)."""
+
+    def __init__(self, config: Config, notifier: Notifier) -> None:
+        self.config = config
+        self.notifier = notifier
+        self.database = Database(config.database.dsn.get_secret_value(), pool=config.database.pool)
+        self.journal = PgJournal(self.database, Spool(config.state / "spool"))
+        self.calls = PgCalls(self.database)
+        self.accounts = PgAccounts(self.database)
+        self.routes = PgRoutes(self.database)
+        self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
+        self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
+        self.cels = {server.name: CelFile(server.cel) if server.cel else None for server in config.asterisk}
+        self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
+        self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
+        self.remembered = asyncio.Event()
+        """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
+        self.hurry = asyncio.Event()
+        """A second signal came."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.runner: web.AppRunner | None = None
+
+    def _services(self) -> Services:
+        return Services(
+            engine_id=self.config.engine_id,
+            journal=self.journal,
+            calls=self.calls,
+            accounts=self.accounts,
+            routes=self.routes,
+            flow_of=FLOWS.get,
+            live_calls=self.live_calls,
+            on_recorded=self.recordings.enqueue,
+            prompts=PROMPTS,
+        )
+
+    def _arrivals(self) -> Arrivals:
+        phones = {phone.extension: phone.account for phone in self.config.softphones}
+        return Arrivals(phones, self.config.default_account)
+
+    # -- start and stop --------------------------------------------------------------------------------------------
+
+    async def start(self, seed: Path | None) -> None:
+        """Answer ``/healthz`` at once, ``/readyz`` when memory and an Asterisk are there. Raises ConfigError."""
+        await self.database.open()
+        await self.journal.start()
+        await self._serve()
+        self._task(self._remember(seed), "remember")
+
+    async def _serve(self) -> None:
+        http = self.config.http
+        self.runner = web.AppRunner(create_app(self._context()), access_log=None)
+        await self.runner.setup()
+        try:
+            await web.TCPSite(self.runner, http.host, http.port).start()
+        except OSError as error:
+            raise ConfigError(f"http: {http.host}:{http.port}: {error.strerror or error}") from error
+
+    def _context(self) -> Context:
+        return Context(
+            config=self.config,
+            calls=self.calls,
+            journal=self.journal,
+            accounts=self.accounts,
+            routes=self.routes,
+            engine=self,
+        )
+
+    async def _remember(self, seed: Path | None) -> None:
+        """Wait for PostgreSQL for as long as it takes, then take up the calls of the last process, then the links."""
+        accounts = json.loads(await asyncio.to_thread(seed.read_text))["accounts"] if seed else []
+        while not await self._recall(accounts):
+            await asyncio.sleep(RETRY * random.uniform(0.8, 1.2))
+        self.remembered.set()
+        for switch in self.switches.values():
+            await switch.start()
+        for manager in self.managers:
+            await manager.start()
+        self._task(self.recordings.run(), "recordings")
+        self._task(self._announce_ready(), "ready")
+
+    async def _recall(self, accounts: Sequence[Mapping[str, Any]]) -> bool:
+        try:
+            await migrate(self.config.database.dsn.get_secret_value())
+            await self.accounts.seed(accounts)
+            await self.routes.start()
+            await self.accounts.start()
+            await self.calls.start()
+            await self.journal.drained.wait()
+            adopted = await reconcile.adopt(self.registry)
+            await self.recordings.recover()
+        except StoreError as error:
+            log.warning("waiting_for_postgresql", error=str(error))
+            return False
+        log.info("remembered", adopted=adopted)
+        return True
+
+    async def _announce_ready(self) -> None:
+        while not all(self.ready().values()):
+            await asyncio.sleep(0.02)
+        log.info("ready", engine=self.config.engine_id)
+        self.notifier.send("READY=1")
+        await self.notifier.live()
+
+    def on_signal(self, stop: asyncio.Event) -> None:
+        if stop.is_set():
+            self.hurry.set()
+        stop.set()
+
+    async def stop(self) -> None:
+        """Refuse new calls, let live ones end for a while, leave the rest to the next engine, close in reverse."""
+        self.notifier.send("STOPPING=1")
+        self.registry.draining = True
+        await self._drain()
+        abandoned = self.registry.abandon()
+        if abandoned:
+            await asyncio.wait(abandoned, timeout=2)
+        if self.runner is not None:
+            await self.runner.cleanup()
+        await asyncio.gather(*(link.stop() for link in (*self.managers, *self.switches.values())))
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.journal.close()
+        await self.database.close()
+
+    async def _drain(self) -> None:
+        hurry = asyncio.create_task(self.hurry.wait())
+        calls = [session.task for session in self.registry.sessions.values() if session.task]
+        try:
+            async with asyncio.timeout(DRAIN):
+                while calls and not hurry.done():
+                    await asyncio.wait([hurry, *calls], return_when=asyncio.FIRST_COMPLETED)
+                    calls = [task for task in calls if not task.done()]
+        except TimeoutError:
+            log.warning("drained_in_part", calls=len(calls))
+        finally:
+            hurry.cancel()
+
+    def _task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("task_failed", task=task.get_name(), exc_info=error)
+
+    # -- links -----------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: TelephonyEvent) -> None:
+        self.registry.dispatch(event)
+
+    def _on_ami(self, event: object) -> None:
+        log.debug("ami", received=repr(event))
+
+    def _on_link(self, event: TelephonyEvent) -> None:
+        self.registry.settled.discard(event.server)
+        log.warning("link", server=event.server, up=isinstance(event, LinkRestored))
+        if isinstance(event, LinkRestored):
+            self._task(self._reconcile(event.server), f"reconcile {event.server}")
+
+    async def _reconcile(self, server: str) -> None:
+        """Compare calls and channels; tried again while the link holds, for a list may come late on a busy server."""
+        switch, cel = self.switches[server], self.cels[server] or reconcile.NoCel()
+        while switch.up:
+            try:
+                await reconcile.server(self.registry, switch, cel)
+            except (TelephonyError, StoreError) as error:
+                log.warning("reconcile_again", server=server, error=repr(error))
+                await asyncio.sleep(RETRY * random.uniform(1, 2))
+            else:
+                return
+
+    # -- what commands ask (EnginePort) ----------------------------------------------------------------------------
+
+    def ready(self) -> Mapping[str, bool]:
+        return {
+            "postgres": self.remembered.is_set() and not self.journal.away,
+            "asterisk": any(switch.up and name in self.registry.settled for name, switch in self.switches.items()),
+            "ami": any(manager.up for manager in self.managers),
+        }
+
+    def accepting(self) -> None:
+        if not self.remembered.is_set():
+            raise Unavailable("the engine is starting", retry_after=1)
+        if self.journal.away and self.config.database.when_away == "refuse":
+            raise Unavailable("PostgreSQL can't be reached", retry_after=2)
+        self.registry.accepting()
+
+    def live_calls(self, account: str) -> int:
+        return self.registry.live_calls(account)
+
+    async def start_call(self, call: NewCall) -> None:
+        self.accepting()
+        account = await self.accounts.get(call.account)
+        if account is None:
+            raise NotFound("no such account")
+        try:
+            session = await self.registry.begin(call, account, self.registry.choose())
+        except StoreAway as error:
+            raise Unavailable("the call can't be kept", retry_after=2) from error
+        self.registry.run(session)
+
+    def find(self, request_id: str) -> Call | None:
+        return self.registry.find(request_id)
+
+    async def end_call(self, request_id: str) -> None:
+        await self.registry.end_call(request_id)

@@ -1,0 +1,14 @@
+"""Every flow by its name: in ``call.flow``, in routes, and in the dialplan's ``Stasis(app,flow,NAME,…)``."""
+
+from collections.abc import Mapping
+
+from engine.flows.click_to_call import click_to_call
+from engine.flows.dial import dial_number
+from engine.flows.inbound import unknown_number
+from engine.sessions.services import Flow
+
+FLOWS: Mapping[str, Flow] = {
+    "click_to_call": click_to_call,
+    "dial": dial_number,
+    "unknown_number": unknown_number,
+}

@@ -1,0 +1,131 @@
+"""Calls that come in through the dialplan: ``Stasis(app,flow,NAME,EXTEN)``."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+
+from engine.calls.account import Account
+from engine.calls.events import Kind
+from engine.calls.numbers import EMERGENCY, BadNumber, normalize
+from engine.calls.routing import NoRoute, resolve
+from engine.errors import StoreError, TelephonyError
+from engine.sessions.observe import deliver
+from engine.sessions.registry import Registry
+from engine.sessions.session import Session
+from engine.store.port import NewCall
+from engine.telephony import events as t
+
+log = structlog.get_logger(__name__)
+
+_PHONE = re.compile(r"PJSIP/(\d{3,6})-[0-9a-f]+")
+TRY_LATER = 42
+"""Q.850: switching equipment congestion."""
+
+
+class Arrivals:
+    """Makes a call of a channel that came in. ``phones``: softphone extension → account."""
+
+    def __init__(self, phones: Mapping[str, str], default_account: str) -> None:
+        self.phones = phones
+        self.default_account = default_account
+
+    def __call__(self, registry: Registry, event: t.ChannelEntered) -> None:
+        registry.spawn(self._take(registry, event), f"arrival {event.channel.id}")
+
+    async def _take(self, registry: Registry, event: t.ChannelEntered) -> None:
+        try:
+            session = await self._begin(registry, event)
+        except (StoreError, TelephonyError) as error:
+            log.warning("arrival_refused", channel=event.channel.id, error=repr(error))
+            session = None
+        waiting = registry.early.pop(event.channel.id, [])
+        if session is None:
+            await registry.switches[event.server].hangup(event.channel.id, cause=TRY_LATER)
+            return
+        registry.foreign[event.channel.id] = session.call.request_id
+        for early in waiting:
+            deliver(session, early)
+        registry.run(session)
+
+    async def _begin(self, registry: Registry, event: t.ChannelEntered) -> Session | None:
+        """The call, committed, with the caller's leg; None when it can't be taken."""
+        if registry.draining or len(event.args) < len(("flow", "name")) or event.args[0] != "flow":
+            return None
+        flow, account_id, params = self._route(registry, event)
+        account = await registry.services.accounts.get(account_id)
+        if account is None:
+            return None
+        params |= {"caller_id": _caller_id(account, flow, params)}
+        session = await registry.begin(
+            await self._new_call(registry, event, flow, account, params), account, registry.switches[event.server]
+        )
+        await _caller_leg(session, event)
+        return session
+
+    async def _new_call(
+        self, registry: Registry, event: t.ChannelEntered, flow: str, account: Account, params: Mapping[str, str]
+    ) -> NewCall:
+        services = registry.services
+        return NewCall(
+            request_id=await services.calls.next_request_id(),
+            account=account.account,
+            flow=flow,
+            direction="outbound" if event.channel.name.startswith("PJSIP/") and flow == "dial" else "inbound",
+            engine=services.engine_id,
+            created_at=_arrived(services.now(), event),
+            params=params,
+        )
+
+    def _route(self, registry: Registry, event: t.ChannelEntered) -> tuple[str, str, dict[str, str]]:
+        """(flow, account, params) of the call."""
+        name, exten = event.args[1], event.args[2] if len(event.args) > len(("flow", "name")) else ""
+        phone = _PHONE.fullmatch(event.channel.name)
+        account = self.phones.get(phone.group(1), self.default_account) if phone else self.default_account
+        params = {"dialed": exten, "from": phone.group(1) if phone else event.channel.caller}
+        if name != "inbound":
+            return name, account, params | {"customer_number": exten}
+        params |= {"customer_number": event.channel.caller}
+        try:
+            route = resolve(registry.services.routes.current(), exten, None, direction="inbound")
+        except NoRoute:
+            return "unknown_number", account, params
+        if route.kind == "extension":
+            return "dial", route.account or account, params | {"dialed": route.target}
+        return route.target, route.account or account, params
+
+
+def _caller_id(account: Account, flow: str, params: dict[str, str]) -> str:
+    """What the dialled party sees: a phone's extension within the house, else the account's first caller id."""
+    try:
+        params["dialed"] = params["dialed"] if params["dialed"] in EMERGENCY else _digits(account, params["dialed"])
+    except BadNumber:
+        return ""
+    inside = flow == "dial" and len(params["dialed"]) <= len("101101")
+    return params["from"] if inside or not account.caller_ids else min(account.caller_ids)
+
+
+def _digits(account: Account, dialed: str) -> str:
+    return normalize(dialed, country=account.country)
+
+
+async def _caller_leg(session: Session, event: t.ChannelEntered) -> None:
+    channel = event.channel
+    leg = session.new_leg(
+        "caller",
+        session.call.params["from"],
+        channel.name.rsplit("-", 1)[0],
+        channel_id=channel.id,
+        channel=channel.name,
+        created_at=session.call.created_at,
+    )
+    session.entered.add(channel.id)
+    session.record(Kind.LEG_RINGING, at=event.at, leg=leg.n)
+    if channel.state == "Up":
+        session.record(Kind.LEG_ANSWERED, at=event.at, leg=leg.n)
+    await session.committed()
+
+
+def _arrived(now: datetime, event: t.ChannelEntered) -> datetime:
+    return event.channel.created_at or min(now, event.at)

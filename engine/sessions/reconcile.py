@@ -1,0 +1,228 @@
+"""After a link was lost, or this engine was: what Asterisk has is compared with what our calls believe (DESIGN §3).
+
+Nothing is guessed that Asterisk can tell: what it has now comes from its lists, what ended in the gap from its own CEL.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from engine import ids
+from engine.calls.events import Event, Kind
+from engine.calls.model import Leg, replay
+from engine.calls.states import CallState, LegState
+from engine.errors import TelephonyError
+from engine.sessions.observe import EARLY, end_leg, own_party
+from engine.sessions.registry import Registry
+from engine.sessions.scope import closed
+from engine.sessions.session import Session
+from engine.telephony.events import Channel
+from engine.telephony.port import BridgeInfo, Switch
+
+log = structlog.get_logger(__name__)
+
+FRESH = timedelta(seconds=30)
+"""A call that Asterisk never saw is placed after a restart while its request is younger than this."""
+
+NEVER_PLACED_LATER = frozenset({"otp"})
+"""Flows whose secret died with the old process."""
+
+
+class History(Protocol):
+    """What CEL says of one channel; times aware, in UTC."""
+
+    @property
+    def answered_at(self) -> datetime | None: ...
+    @property
+    def ended_at(self) -> datetime | None: ...
+    @property
+    def cause(self) -> int | None: ...
+    @property
+    def sip_code(self) -> int | None: ...
+    @property
+    def by_far_end(self) -> bool:
+        """Its own party hung up."""
+
+
+class CelReader(Protocol):
+    async def lookup(self, channel_ids: set[str], since: datetime) -> Mapping[str, History]: ...
+
+
+class NoCel:
+    """An Asterisk whose CEL we can't read: ends in a gap get the best time known."""
+
+    async def lookup(self, channel_ids: set[str], since: datetime) -> Mapping[str, History]:  # noqa: ARG002
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a server has."""
+
+    channels: Mapping[str, Channel]
+    bridges: Sequence[BridgeInfo]
+    history: Mapping[str, History]
+
+
+async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
+    """Compare one server's channels with its calls, start the flows of adopted calls, and end what nobody owns.
+    Raises TelephonyError when the link broke again; it is called again with the next link."""
+    sessions = [session for session in registry.sessions.values() if session.switch is switch]
+    open_legs = {leg.channel_id: session for session in sessions for leg in session.live_legs()}
+    channels, bridges = await asyncio.gather(switch.channels(), switch.bridges())
+    present = {channel.id: channel for channel in channels}
+    history = await _history(registry, cel, sessions, open_legs)
+    found = Found(present, bridges, history)
+    for session in sessions:
+        compare(session, found, set(open_legs))
+    registry.settled.add(switch.name)
+    for session in sessions:
+        if session.task is None:
+            registry.run(session)
+    await sweep(registry, switch, found)
+
+
+async def _history(
+    registry: Registry, cel: CelReader, sessions: Sequence[Session], open_legs: Mapping[str, Session]
+) -> Mapping[str, History]:
+    if not open_legs:
+        return {}
+    since = min((session.call.created_at for session in sessions), default=registry.services.now())
+    return await cel.lookup(set(open_legs), since)
+
+
+def compare(session: Session, found: Found, known: set[str]) -> None:
+    """Bring one call up to what the server has. Pure of waiting, so that no event comes in between. ``known``:
+    channels that were there to be listed; one made since is none of this comparison's business."""
+    call = session.call
+    session.entered |= {channel for channel in found.channels if ids.request_of(channel) == call.request_id}
+    for leg in session.live_legs():
+        channel, past = found.channels.get(leg.channel_id), found.history.get(leg.channel_id)
+        if channel is not None:
+            _present(session, leg, channel, past)
+        elif leg.channel_id not in known:
+            continue
+        elif past is None and leg.state is LegState.CREATED:
+            _never_seen(session, leg)
+        else:
+            _ended_in_gap(session, leg, past)
+    _compare_bridges(session, found.bridges)
+    if session.task is None:
+        _adopted(session)
+    session.waiters.wake()
+
+
+def _adopted(session: Session) -> None:
+    session.record(Kind.CALL_ADOPTED, engine=session.services.engine_id)
+    if not session.call.legs and not _placeable(session):
+        session.stop("engine_restart")
+
+
+def _placeable(session: Session) -> bool:
+    age = session.services.now() - session.call.created_at
+    return age < FRESH and session.call.flow not in NEVER_PLACED_LATER
+
+
+def _present(session: Session, leg: Leg, channel: Channel, past: History | None) -> None:
+    now = session.services.now()
+    session.entered.add(channel.id)
+    if channel.state == "Up" and not leg.up:
+        _dialed(session, leg, channel, now)
+        at = (past.answered_at if past else None) or now
+        session.record(Kind.LEG_ANSWERED, at=at, leg=leg.n)
+    elif channel.state == "Ringing" and leg.state in EARLY:
+        _dialed(session, leg, channel, now)
+        session.record(Kind.LEG_RINGING, at=now, leg=leg.n)
+    elif session.task is None and leg.state is LegState.CREATED and leg.role != "caller":
+        session.unplaced.add(leg.n)
+
+
+def _dialed(session: Session, leg: Leg, channel: Channel, now: datetime) -> None:
+    if leg.state is LegState.CREATED and leg.role != "caller":
+        session.record(Kind.LEG_DIALING, at=now, leg=leg.n, channel=channel.name)
+
+
+def _never_seen(session: Session, leg: Leg) -> None:
+    """A row without a channel. While this process lives, the verb that made the row looks after it."""
+    if session.task is None and _placeable(session):
+        session.unplaced.add(leg.n)
+    elif session.task is None or leg.channel_id in session.entered:
+        session.asked.setdefault(leg.n, "engine_restart" if session.task is None else "unplaced")
+        end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+
+
+def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
+    if past and past.answered_at and not leg.up:
+        session.record(Kind.LEG_ANSWERED, at=past.answered_at, leg=leg.n, reconciled=True)
+    if past and past.by_far_end:
+        session.left_by.setdefault(leg.n, own_party(leg))
+    at = (past.ended_at if past else None) or session.services.now()
+    end_leg(
+        session,
+        leg,
+        at,
+        q850=past.cause if past else None,
+        sip_code=past.sip_code if past else None,
+        reconciled=True,
+    )
+
+
+def _compare_bridges(session: Session, bridges: Sequence[BridgeInfo]) -> None:
+    call = session.call
+    mine = [bridge for bridge in bridges if ids.request_of(bridge.id) == call.request_id]
+    session.bridges = {bridge.id for bridge in mine}
+    session.joined = {channel: bridge.id for bridge in mine for channel in bridge.channels}
+    up = [leg for leg in session.live_legs() if leg.up and leg.channel_id in session.joined]
+    if call.state is CallState.IN_FLOW and len(up) > 1:
+        session.record(Kind.CALL_BRIDGED, bridge=mine[0].id, legs=[leg.n for leg in up])
+
+
+async def sweep(registry: Registry, switch: Switch, found: Found) -> None:
+    """End channels and bridges of ours that belong to no live call of any engine: ghosts slow Asterisk down."""
+    ghosts = {
+        identifier: request_id
+        for identifier in (*found.channels, *(bridge.id for bridge in found.bridges))
+        if (request_id := ids.request_of(identifier)) and request_id not in registry.sessions
+    }
+    if not ghosts:
+        return
+    owned = await registry.services.calls.is_live(list(set(ghosts.values())))
+    for identifier, request_id in ghosts.items():
+        if request_id in owned or request_id in registry.sessions:
+            continue
+        log.warning("ghost_swept", id=identifier)
+        try:
+            if identifier in found.channels:
+                await switch.hangup(identifier)
+            else:
+                await switch.destroy_bridge(identifier)
+        except TelephonyError as error:
+            log.info("ghost_kept", id=identifier, error=repr(error))
+
+
+async def adopt(registry: Registry) -> int:
+    """Rebuild the calls that lived when this engine's last process ended; how many. Their flows start when their
+    server was compared with them. Raises StoreAway."""
+    services = registry.services
+    adopted = 0
+    for new, events in await services.calls.live(services.engine_id):
+        account = await services.accounts.get(new.account)
+        call = replay(events)
+        if not call.alive:
+            services.journal.append(closed(call))
+        elif account is not None and new.request_id not in registry.sessions:
+            switch = registry.switches.get(call.server or "") or next(iter(registry.switches.values()))
+            session = registry.register(call, account, switch, resumed=True)
+            session.stale = _still_playing(events)
+            adopted += 1
+    return adopted
+
+
+def _still_playing(events: Sequence[Event]) -> set[str]:
+    """Playbacks that the last process left running; a channel can't be bridged while one runs."""
+    started = {event.data["playback"] for event in events if event.kind is Kind.PLAY_STARTED}
+    return started - {event.data["playback"] for event in events if event.kind is Kind.PLAY_ENDED}

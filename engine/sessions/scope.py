@@ -1,0 +1,202 @@
+"""The call as a scope: whatever happens inside, leaving it hangs up what is left and writes exactly one end."""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+
+from engine.calls import disposition
+from engine.calls.events import Kind
+from engine.calls.model import Call, Leg
+from engine.calls.record import records
+from engine.errors import Forbidden, StoreAway
+from engine.sessions.observe import end_leg
+from engine.sessions.services import Flow
+from engine.sessions.session import Session
+from engine.store.port import ClosedCall, LegRow
+
+log = structlog.get_logger(__name__)
+
+LEGS_END_WITHIN = 5.0
+"""Seconds that Asterisk has to tell of the end of legs we hung up; then the best time known is written."""
+
+FILES_CLOSE_WITHIN = 2.0
+
+ABANDONED = "abandoned"
+"""Stop reason of an engine that goes away: the call stays in Asterisk, for the next engine to adopt."""
+
+
+class CallLimit(Exception):
+    """The call has lasted as long as a call of its account may."""
+
+
+async def run(session: Session, flow: Flow) -> None:
+    """Run the flow of a call to its end, then close the call."""
+    session.task = asyncio.current_task()
+    reason, result = await _run_flow(session, flow)
+    if reason != ABANDONED:
+        await _close(session, reason, result)
+
+
+async def _run_flow(session: Session, flow: Flow) -> tuple[str | None, str | None]:
+    """(why the call ends if not by its parties, the flow's result)."""
+    if stopped := session.stop_reason:
+        return stopped, None
+    try:
+        await session.attempt(*(session.switch.stop_play(playback) for playback in session.stale))
+        return None, await _within_limits(session, flow)
+    except asyncio.CancelledError:
+        return _stopped(session), None
+    except Exception as error:  # noqa: BLE001 - a flow may fail in any way; it harms its own call alone
+        return _failed(session, error), None
+
+
+def _stopped(session: Session) -> str:
+    """Somebody had the call end, and not the engine its task."""
+    if session.stop_reason is None:
+        raise asyncio.CancelledError
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+    return session.stop_reason
+
+
+def _failed(session: Session, error: Exception) -> str:
+    if isinstance(error, CallLimit):
+        return "timeout"
+    if isinstance(error, Forbidden):
+        return "gate"
+    log.error("flow_failed", request_id=session.call.request_id, flow=session.call.flow, exc_info=error)
+    return "error"
+
+
+async def _within_limits(session: Session, flow: Flow) -> str | None:
+    """Raises CallLimit when the call is as long as it may be."""
+    elapsed = (session.services.now() - session.call.created_at).total_seconds()
+    try:
+        async with asyncio.timeout(max(session.account.limits.max_duration - elapsed, 0)) as limit:
+            return await _with_background(session, flow)
+    except TimeoutError:
+        if limit.expired():
+            raise CallLimit from None
+        raise
+
+
+async def _with_background(session: Session, flow: Flow) -> str | None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            session.background = tasks
+            result = await flow(session, session.call.params)
+            for job in session.jobs:
+                job.cancel()
+            return result
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group
+
+
+async def _close(session: Session, reason: str | None, result: str | None) -> None:
+    why = {"cancelled": "cancelled", "timeout": "limit"}.get(reason or "", "flow")
+    await hang_up_all(session, why)
+    await _recordings_over(session)
+    call = session.call
+    end_reason = reason or _natural_end(call)
+    session.record(Kind.CALL_ENDED, at=_ended_at(session), end_reason=end_reason, result=result)
+    session.keep(closed(call))
+    await _commit(session)
+    if call.recording_name:
+        session.services.on_recorded(call.recording_name)
+
+
+async def hang_up_all(session: Session, why: str) -> None:
+    """End every leg that is left, and see that it has ended."""
+    legs = session.live_legs()
+    if any(not leg.alive and leg.n not in session.asked for leg in session.call.legs.values()) and why == "flow":
+        why = "peer"
+    await session.attempt(*(session.hangup(leg, why) for leg in legs))
+    await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))
+    if not await session.until(lambda: not session.live_legs(), LEGS_END_WITHIN):
+        for leg in session.live_legs():
+            end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+
+
+async def _recordings_over(session: Session) -> None:
+    """Asterisk closes the files when the parties' channels end; it tells so within moments."""
+    files = {f"{snoop.removesuffix('.snoop')}.rec" for snoop in session.entered if snoop.endswith(".snoop")}
+    await session.until(lambda: files <= session.finished.keys(), FILES_CLOSE_WITHIN)
+
+
+def _natural_end(call: Call) -> str:
+    principal: Leg | None = call.principal()
+    return disposition.end_reason(principal) if principal else "failed"
+
+
+def _ended_at(session: Session) -> datetime:
+    """A call ends with its last leg; one without legs, now."""
+    times = [leg.ended_at for leg in session.call.legs.values() if leg.ended_at]
+    return max(times, default=session.services.now())
+
+
+async def _commit(session: Session) -> None:
+    """The end is in the journal already, which keeps it while PostgreSQL is away; only a full spool raises."""
+    try:
+        await asyncio.shield(session.committed())
+    except StoreAway:
+        log.exception("end_not_committed", request_id=session.call.request_id)
+
+
+def closed(call: Call) -> ClosedCall:
+    assert call.ended_at is not None
+    assert call.end_reason is not None
+    return ClosedCall(
+        request_id=call.request_id,
+        ended_at=call.ended_at,
+        end_reason=call.end_reason,
+        result=call.result,
+        reconciled=call.reconciled,
+        legs=tuple(leg_row(call, leg) for leg in call.legs.values()),
+        records=records(call),
+        outbox=(terminal_message(call),),
+    )
+
+
+def terminal_message(call: Call) -> dict[str, object]:
+    """The one terminal event that web hooks get (CONTRACT §6)."""
+    assert call.ended_at is not None
+    return {
+        "type": "call.ended",
+        "timestamp": call.ended_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "data": {
+            "request_id": call.request_id,
+            "sequence": call.seq,
+            "end_reason": call.end_reason,
+            "result": call.result,
+            "recording_name": call.recording_name,
+        },
+    }
+
+
+def leg_row(call: Call, leg: Leg) -> LegRow:
+    return LegRow(
+        leg_id=leg.leg_id,
+        request_id=call.request_id,
+        n=leg.n,
+        role=leg.role,
+        number=leg.number,
+        endpoint=leg.endpoint,
+        channel_id=leg.channel_id,
+        channel=leg.channel,
+        attempt=leg.attempt,
+        server=call.server,
+        state=leg.state,
+        created_at=leg.created_at,
+        dialing_at=leg.dialing_at,
+        ringing_at=leg.ringing_at,
+        answered_at=leg.answered_at,
+        ended_at=leg.ended_at,
+        sip_code=leg.sip_code,
+        q850=leg.q850,
+        hangup_by=leg.hangup_by,
+        why=leg.why,
+        dtmf=leg.dtmf,
+        reconciled=leg.reconciled,
+    )

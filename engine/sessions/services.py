@@ -1,0 +1,67 @@
+"""What every live call is handed: its memory, its clock, its routes. No module state."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from engine.store.port import Accounts, Calls, Journal, Routes
+
+if TYPE_CHECKING:
+    from engine.sessions.session import Session
+
+Flow = Callable[["Session", Mapping[str, Any]], Awaitable[str | None]]
+"""A call flow. What it returns is the call's ``result``; that a party hung up is no error."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    engine_id: str
+    journal: Journal
+    calls: Calls
+    accounts: Accounts
+    routes: Routes
+    flow_of: Callable[[str], Flow | None]
+    live_calls: Callable[[str], int]
+    """Live calls of an account."""
+    now: Callable[[], datetime] = utc_now
+    on_recorded: Callable[[str], None] = lambda _name: None
+    """Told the name of a recording whose call has ended."""
+    link_patience: float = 10.0
+    """Seconds that a call waits for a lost link before it takes a command for undone."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Purpose of a prompt → media URI."""
+
+
+@dataclass(slots=True)
+class Waiters:
+    """Futures that wait for something to become true of a call; looked at after each event, never polled."""
+
+    pending: list[tuple[Callable[[], bool], asyncio.Future[None]]] = field(default_factory=list)
+
+    def wake(self) -> None:
+        for ready, future in self.pending:
+            if not future.done() and ready():
+                future.set_result(None)
+
+    async def until(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """True when ``ready()`` holds, False after ``timeout`` seconds."""
+        if ready():
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (ready, future)
+        self.pending.append(entry)
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            return ready()
+        else:
+            return True
+        finally:
+            self.pending.remove(entry)

@@ -1,0 +1,143 @@
+"""The live call: what verbs and flows hold in their hands.
+
+A session owns the model of its call and is the only one to change it. Events from Asterisk are taken in at once, in
+the reader's own turn (``deliver``); the flow, which is the call's one task, sees what has become of it when it wakes.
+Nothing here is locked, because nothing here runs at the same time as something else.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from engine import ids
+from engine.calls.account import Account
+from engine.calls.events import Event, Kind
+from engine.calls.model import Call, Leg
+from engine.calls.states import IllegalMove
+from engine.errors import TelephonyError
+from engine.sessions.services import Services, Waiters
+from engine.store.port import CallEvent, JournalRecord, NewLeg
+from engine.telephony.port import Switch
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Session:
+    call: Call
+    account: Account
+    switch: Switch
+    services: Services
+    resumed: bool = False
+    """Built from the store after a restart."""
+    entered: set[str] = field(default_factory=set)
+    """Channels of ours that Asterisk has handed to us."""
+    unplaced: set[int] = field(default_factory=set)
+    """Legs that were committed before a restart, and that Asterisk never saw."""
+    gone: set[str] = field(default_factory=set)
+    """Channels that Asterisk has destroyed, helpers (snoops) included."""
+    asked: dict[int, str] = field(default_factory=dict)
+    """Legs that we asked to end → why."""
+    left_by: dict[int, str] = field(default_factory=dict)
+    """Legs whose own party hung up → callee or caller."""
+    finished: dict[str, bool] = field(default_factory=dict)
+    """Playbacks and recordings that are over → whether they went well."""
+    stale: set[str] = field(default_factory=set)
+    """Playbacks that the last process left running."""
+    bridges: set[str] = field(default_factory=set)
+    joined: dict[str, str] = field(default_factory=dict)
+    """Channel → the bridge it was put into."""
+    stop_reason: str | None = None
+    """Why somebody outside wants the call to end: cancelled, timeout, abandoned."""
+    task: asyncio.Task[None] | None = None
+    background: asyncio.TaskGroup | None = None
+    jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    waiters: Waiters = field(default_factory=Waiters)
+
+    # -- what happens is written down ------------------------------------------------------------------------------
+
+    def record(self, kind: Kind, *, at: datetime | None = None, leg: int | None = None, **data: Any) -> bool:
+        """Take an event into the model and the journal; False when it does not fit the state, and is left out."""
+        event = Event(kind, at or self.services.now(), leg, data, self.call.seq + 1)
+        try:
+            self.call.apply(event)
+        except IllegalMove as error:
+            log.debug("illegal_move", request_id=self.call.request_id, error=str(error))
+            return False
+        self.services.journal.append(CallEvent(self.call.request_id, event))
+        self.waiters.wake()
+        return True
+
+    def keep(self, *records: JournalRecord) -> None:
+        self.services.journal.append(*records)
+
+    async def committed(self) -> None:
+        """All that was recorded is durable. Raises StoreAway when it can't be."""
+        await self.services.journal.committed()
+
+    async def step(self, name: str) -> None:
+        """Name where the flow stands. The journal is one ordered stream, so that whatever the flow commits next
+        commits this first; there is nothing to wait for here."""
+        if self.call.step != name:
+            self.record(Kind.CALL_STEP, step=name)
+
+    def new_leg(self, role: str, number: str, endpoint: str, *, attempt: int = 1, **known: Any) -> Leg:
+        """Write down that a party is about to be tried. Its ids derive from the call and its ordinal."""
+        n = max(self.call.legs, default=0) + 1
+        request_id = self.call.request_id
+        channel_id = known.pop("channel_id", None) or ids.channel_id(request_id, n)
+        leg_id = ids.leg_id(request_id, n)
+        created_at = known.pop("created_at", None) or self.services.now()
+        self.keep(
+            NewLeg(leg_id, request_id, n, role, number, endpoint, channel_id, attempt, self.switch.name, created_at)
+        )
+        self.record(
+            Kind.LEG_CREATED, at=created_at, leg=n, leg_id=leg_id, role=role, number=number, endpoint=endpoint,
+            channel_id=channel_id, attempt=attempt, server=self.switch.name, **known,
+        )  # fmt: skip
+        return self.call.legs[n]
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    async def until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until ``ready()``; it is asked after each event of this call. False after ``timeout`` seconds."""
+        return await self.waiters.until(ready, timeout)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Do something beside the flow, within the call's scope: it ends with the call, and its error is the call's."""
+        assert self.background is not None
+        job = self.background.create_task(work, name=f"{name} {self.call.request_id}")
+        self.jobs.add(job)
+        job.add_done_callback(self.jobs.discard)
+        return job
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    async def hangup(self, leg: Leg, why: str, *, cause: int = 16) -> None:
+        """Ask Asterisk to end a leg; that it has ended is told by its event."""
+        if not leg.alive:
+            return
+        self.asked.setdefault(leg.n, why)
+        await self.switch.hangup(leg.channel_id, cause=cause)
+
+    def stop(self, reason: str) -> None:
+        """Have the call end: its flow is cancelled, its legs are hung up, its CDR is written."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            if self.task is not None:
+                self.task.cancel()
+
+    def live_legs(self) -> list[Leg]:
+        return [leg for leg in self.call.legs.values() if leg.alive]
+
+    async def attempt(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Do all of it, at once; what Asterisk refuses is logged: events tell what became of the channels."""
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(outcome, TelephonyError):
+                log.info("refused", request_id=self.call.request_id, error=repr(outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome

@@ -1,0 +1,37 @@
+"""Let parties talk, until one of them has had enough."""
+
+from engine.calls.events import Kind
+from engine.calls.model import Leg
+from engine.errors import TelephonyError
+from engine.sessions.session import Session
+
+
+async def join(session: Session, bridge: str, *legs: Leg) -> bool:
+    """Put parties into a bridge, making it if need be; False when one of them was gone. Stop what plays to them first:
+    Asterisk blocks while a playback runs. Raises TelephonyError when Asterisk fails though all are there."""
+    newcomers = [leg.channel_id for leg in legs if session.joined.get(leg.channel_id) != bridge]
+    try:
+        await make_bridge(session, bridge)
+        if newcomers:
+            await session.switch.bridge_add(bridge, *newcomers)
+    except TelephonyError:
+        if all(leg.alive for leg in legs):
+            raise
+        return False
+    session.joined.update(dict.fromkeys(newcomers, bridge))
+    return True
+
+
+async def make_bridge(session: Session, bridge: str) -> None:
+    if bridge not in session.bridges:
+        await session.switch.create_bridge(bridge)
+        session.bridges.add(bridge)
+
+
+async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:
+    """Note that these parties, who are in ``bridge``, talk; wait until the first of them has gone, and return it."""
+    if session.call.state != "talking":
+        session.record(Kind.CALL_BRIDGED, bridge=bridge, legs=[leg.n for leg in legs])
+    await session.until(lambda: not all(leg.alive for leg in legs))
+    session.record(Kind.CALL_UNBRIDGED, bridge=bridge)
+    return next((leg for leg in legs if not leg.alive), None)

@@ -1,0 +1,137 @@
+"""Dial a party: one try, whose row is committed before Asterisk hears of it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.calls import gate
+from engine.calls.events import Kind
+from engine.calls.model import Leg
+from engine.calls.routing import NoRoute, endpoint
+from engine.calls.states import LegState
+from engine.errors import Clash, Forbidden, Gone, LinkDown, Refused, RequestTimedOut
+from engine.sessions.observe import end_leg
+from engine.sessions.session import Session
+from engine.verbs.bridge import join, make_bridge
+
+ENTERS_WITHIN = 5.0
+"""Seconds from create until Asterisk has handed us the channel."""
+ASTERISK_GRACE = 2.0
+"""Seconds that Asterisk's own ring timeout is longer than ours; it counts when we are gone."""
+ENDS_WITHIN = 3.0
+"""Seconds from a hang-up to its event."""
+DURATION_GRACE = 10
+"""Seconds that Asterisk's absolute limit of a channel is longer than ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """``ring_timeout`` in seconds. ``bridge``: the leg is put into this bridge before it rings, together with
+    ``company``, so that whoever is in it hears the far end's early media. ``alongside``: the try is given up when this
+    leg ends. ``by_phone``: a person dialled the number on a phone of ours."""
+
+    role: str
+    number: str
+    caller_id: str
+    ring_timeout: float
+    attempt: int = 1
+    bridge: str | None = None
+    company: tuple[Leg, ...] = ()
+    alongside: Leg | None = None
+    by_phone: bool = False
+
+
+async def dial(session: Session, options: Dial) -> Leg:
+    """Try to reach a party; the leg is up or ended when this returns.
+
+    Raises Forbidden (the gate; the refusal stands in the timeline) and StoreAway (nothing was dialled).
+    """
+    leg = session.call.leg(options.role, options.attempt)
+    if leg is None:
+        leg = _attempt(session, options)
+        await session.committed()
+        await _place(session, leg, options)
+    elif leg.n in session.unplaced:
+        session.unplaced.discard(leg.n)
+        await _place(session, leg, options)
+    await _outcome(session, leg, options)
+    return leg
+
+
+def _attempt(session: Session, options: Dial) -> Leg:
+    """Past the gate and the route table, a row for the try. Raises Forbidden."""
+    try:
+        others = session.services.live_calls(session.account.account) - 1
+        gate.check(
+            session.account, options.number, options.caller_id, live_calls=others, by_phone=options.by_phone
+        )  # fmt: skip
+        target = endpoint(session.services.routes.current(), options.number, session.account.account)
+    except NoRoute:
+        session.record(Kind.CALL_REFUSED, rule="route", number=options.number)
+        raise Forbidden("no route leads to the number", rule="route") from None
+    except Forbidden as refusal:
+        session.record(Kind.CALL_REFUSED, rule=refusal.rule, number=options.number)
+        raise
+    return session.new_leg(options.role, options.number, target, attempt=options.attempt)
+
+
+async def _place(session: Session, leg: Leg, options: Dial) -> None:
+    """Have Asterisk send the call out. A refusal ends the leg; a lost link leaves it to be reconciled."""
+    try:
+        await _create(session, leg, options)
+        if options.bridge and leg.alive:
+            await join(session, options.bridge, *options.company, leg)
+        if leg.alive and not _given_up(options):
+            await session.switch.dial(leg.channel_id, timeout=options.ring_timeout + ASTERISK_GRACE)
+    except (LinkDown, RequestTimedOut):
+        await _settle_unknown(session, leg)
+    except (Gone, Clash, Refused):
+        await _unplaced(session, leg)
+
+
+async def _create(session: Session, leg: Leg, options: Dial) -> None:
+    """The channel, in our hands. Raises TelephonyError."""
+    limit = session.account.limits.max_duration + int(options.ring_timeout) + DURATION_GRACE
+    channel = leg.channel_id
+    await asyncio.gather(
+        session.switch.create_channel(
+            channel, leg.endpoint, caller_id=options.caller_id, variables={"TIMEOUT(absolute)": str(limit)}
+        ),
+        *([make_bridge(session, options.bridge)] if options.bridge else []),
+    )
+    if not await session.until(lambda: channel in session.entered or not leg.alive, ENTERS_WITHIN):
+        raise RequestTimedOut("the channel was not handed to us")
+
+
+async def _settle_unknown(session: Session, leg: Leg) -> None:
+    """The command's fate is unknown: the far end or the reconciliation of a restored link will tell; it is never sent
+    twice."""
+    told = await session.until(
+        lambda: leg.state is not LegState.CREATED, ENTERS_WITHIN + session.services.link_patience
+    )
+    if not told:
+        await _unplaced(session, leg)
+
+
+async def _unplaced(session: Session, leg: Leg) -> None:
+    """End a leg that Asterisk would not place (no such endpoint, nobody registered there)."""
+    await session.attempt(session.hangup(leg, "unplaced"))
+    if not await session.until(lambda: not leg.alive, 0.2 if leg.channel_id not in session.entered else ENDS_WITHIN):
+        end_leg(session, leg, session.services.now(), q850=None, sip_code=None)
+
+
+def _given_up(options: Dial) -> bool:
+    return options.alongside is not None and not options.alongside.alive
+
+
+async def _outcome(session: Session, leg: Leg, options: Dial) -> None:
+    """Wait for an answer, an end, the ring timeout, or the end of the leg that the try was for."""
+    decided: Callable[[], bool] = lambda: leg.up or not leg.alive or _given_up(options)  # noqa: E731
+    began = leg.dialing_at or leg.created_at
+    elapsed = (session.services.now() - began).total_seconds()
+    in_time = await session.until(decided, max(options.ring_timeout - elapsed, 0))
+    if leg.alive and not leg.up:
+        await session.attempt(session.hangup(leg, "cancelled" if in_time else "ring_timeout"))
+        await session.until(lambda: not leg.alive, ENDS_WITHIN)
+    if leg.alive and not leg.up:
+        end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)

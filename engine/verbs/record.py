@@ -1,0 +1,72 @@
+"""Record a conversation, each side on its own; merged after the call, also when the engine died in between."""
+
+from datetime import datetime
+
+from engine import ids
+from engine.calls.events import Kind
+from engine.calls.model import Leg
+from engine.errors import TelephonyError
+from engine.sessions.session import Session
+from engine.store.port import RecordingRow
+
+ENTERS_WITHIN = 5.0
+
+SIDES = {"both": ("agent", "customer"), "agent": ("agent",), "customer": ("customer",)}
+"""``recording_option`` → sides. ``on`` is ``both``."""
+
+
+def recording_name(request_id: str) -> str:
+    return f"{request_id}.wav"
+
+
+async def record_sides(session: Session, option: str, parties: dict[str, Leg]) -> None:
+    """Start recording. ``parties``: agent and customer → their legs, both up. The row is committed first, so that
+    files never lie about that nobody knows of. What Asterisk refuses stands in the timeline; the call goes on."""
+    sides = SIDES.get(option)
+    if sides is None:
+        return
+    if session.call.recording_name:
+        _resume(session, sides, parties)
+        return
+    name = recording_name(session.call.request_id)
+    files = {side: ids.recording_id(parties[side].channel_id) for side in sides}
+    started_at = session.services.now()
+    session.keep(_row(session, name, option, files, started_at))
+    session.record(Kind.RECORDING_STARTED, recording_name=name, option=option, sides=files)
+    await session.committed()
+    _resume(session, sides, parties)
+
+
+def _resume(session: Session, sides: tuple[str, ...], parties: dict[str, Leg]) -> None:
+    """Start the sides that nobody listens to yet: all of them, or, after a restart, what the last process left out."""
+    for side in sides:
+        leg = parties[side]
+        if ids.snoop_id(leg.channel_id) not in session.entered:
+            session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id)), f"record {side}")
+
+
+def _row(
+    session: Session, name: str, option: str, files: dict[str, str], started_at: datetime
+) -> RecordingRow:  # fmt: skip
+    return RecordingRow(
+        name=name,
+        request_id=session.call.request_id,
+        account=session.account.account,
+        option=option,
+        state="recording",
+        server=session.switch.name,
+        sides=files,
+        started_at=started_at,
+    )
+
+
+async def _listen(session: Session, leg: Leg, file: str) -> None:
+    """A snoop channel that hears the party, and its recording: a channel in a bridge can't be recorded itself."""
+    snoop = ids.snoop_id(leg.channel_id)
+    try:
+        await session.switch.snoop(leg.channel_id, snoop)
+        await session.until(lambda: snoop in session.entered or not leg.alive, ENTERS_WITHIN)
+        await session.switch.record(snoop, file)
+    except TelephonyError as error:
+        if leg.alive:
+            session.record(Kind.RECORDING_FAILED, leg=leg.n, error=type(error).__name__)
