@@ -1,0 +1,135 @@
+"""Accounts and their credentials.
+
+A credential is a random token of at least 128 bits. It can't be guessed however fast a guess can be checked, so one
+SHA-256 is the right hash for it; a slow one (for words that people choose) would only slow each request.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.calls.account import SCOPES, Account, Identity
+from engine.errors import StoreAway
+from engine.store import rows
+from engine.store.pool import Database
+from engine.store.queries import query
+
+_KEPT = 60.0
+"""Seconds for which what is known of an account is served without asking again."""
+_RENEWED = 15.0
+"""Age at which it is asked for again, aside, so that an outage finds it young."""
+_DOUBTED = 1.0
+"""Age from which a credential that does not fit is looked up again before it is refused: it may be new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    account: Account
+    credentials: tuple[tuple[bytes, frozenset[str]], ...]
+    since: float
+
+
+def digest(auth: str) -> bytes:
+    return hashlib.sha256(auth.encode("utf-8", "surrogateescape")).digest()
+
+
+def match(known: Known | None, auth: str) -> Identity | None:
+    """Compares with every credential in constant time, so that its duration tells nothing."""
+    wanted = digest(auth)
+    scopes: frozenset[str] | None = None
+    for found, allowed in known.credentials if known else ((bytes(32), frozenset()),):
+        if hmac.compare_digest(found, wanted):
+            scopes = allowed
+    return Identity(known.account, scopes) if known and scopes and known.account.enabled else None
+
+
+class PgAccounts:
+    """Implements ``engine.store.port.Accounts``. ``heard`` is to be subscribed to the Listener."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, Known] = {}
+        self._turn = 0
+        """Counts invalidations: an answer asked for before one is not remembered after it."""
+        self._renewals: dict[str, asyncio.Task[Known | None]] = {}
+
+    def heard(self, table: str | None) -> None:
+        if table in (None, "accounts", "credentials", "caller_ids"):
+            self._turn += 1
+            self._known.clear()
+
+    async def close(self) -> None:
+        tasks = list(self._renewals.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def identify(self, account: str, auth: str) -> Identity | None:
+        """None for unknown, wrong, revoked and disabled alike. Raises StoreAway when it is not known from memory."""
+        known = await self._get(account)
+        identity = match(known, auth)
+        if identity is None and known is not None and self._age(known) > _DOUBTED:
+            try:
+                identity = match(await self._load(account), auth)
+            except StoreAway:
+                return None
+        return identity
+
+    async def get(self, account: str) -> Account | None:
+        known = await self._get(account)
+        return known.account if known else None
+
+    async def seed(self, accounts: Sequence[Mapping[str, Any]]) -> None:
+        for entry in accounts:
+            async with self._database.transaction() as connection:
+                taken = await connection.fetchval(
+                    query("seed_account"), entry["account"], entry["number"], entry["country"]
+                )
+                if taken is None:
+                    continue
+                await connection.execute(query("add_credential"), entry["account"], digest(entry["auth"]), list(SCOPES))
+                await connection.execute(query("add_caller_ids"), entry["account"], list(entry["caller_ids"]))
+        self.heard(None)
+
+    async def _get(self, account: str) -> Known | None:
+        known = self._known.get(account)
+        if known is None or self._age(known) > _KEPT:
+            return await self._load(account)
+        if self._age(known) > _RENEWED and account not in self._renewals:
+            task = asyncio.create_task(self._load(account), name=f"account-{account}")
+            self._renewals[account] = task
+            task.add_done_callback(lambda done: self._renewed(account, done))
+        return known
+
+    def _renewed(self, account: str, task: asyncio.Task[Known | None]) -> None:
+        del self._renewals[account]
+        if not task.cancelled():
+            task.exception()
+
+    def _age(self, known: Known) -> float:
+        return self._clock() - known.since
+
+    async def _load(self, account: str) -> Known | None:
+        turn, since = self._turn, self._clock()
+        if "\0" in account or not account.isprintable():
+            return None
+        row = await self._database.fetchrow("account", account)
+        if row is None:
+            self._known.pop(account, None)
+            return None
+        found = await self._database.fetch("credentials", account)
+        known = Known(rows.account(row), tuple((item["hash"], frozenset(item["scopes"])) for item in found), since)
+        if turn == self._turn:
+            self._known[account] = known
+        return known
+
+
+def new_auth() -> str:
+    """A fresh token: 32 lower-case hex digits, 128 random bits."""
+    return secrets.token_hex(16)
