@@ -66,7 +66,11 @@ def _was_dialed(session: Session, leg: Leg, at: datetime, channel: str) -> None:
 
 def _hangup_requested(session: Session, event: t.ChannelHangupRequested) -> None:
     leg = leg_of(session, event.channel.id)
-    if leg and leg.n not in session.asked:
+    if leg is None or leg.n in session.asked:
+        return
+    if event.ours:
+        session.asked[leg.n] = "limit" if leg.up else "ring_timeout"
+    else:
         session.left_by.setdefault(leg.n, own_party(leg))
 
 
@@ -84,18 +88,16 @@ def _gone(session: Session, event: t.ChannelGone) -> None:
 def end_leg(
     session: Session, leg: Leg, at: datetime, *, q850: int | None, sip_code: int | None, reconciled: bool = False
 ) -> None:
-    """Write a leg's end down, with who ended it."""
-    why = session.asked.get(leg.n)
-    if leg.n in session.left_by or sip_code is not None:
-        by, why = session.left_by.get(leg.n, own_party(leg)), None if leg.answered_at else why
-    elif why:
-        by = "peer" if why == "peer" else "engine"
+    """Write a leg's end down, with who ended it. A SIP code of a leg that we ended is Asterisk's invention."""
+    by, why = session.left_by.get(leg.n), session.asked.get(leg.n)
+    if by is None and why is None:
+        by = own_party(leg) if sip_code is not None else "network"
+    elif by is None:
+        by, sip_code = "peer" if why == "peer" else "engine", None
     else:
-        by = "network"
+        why = None
     extra = {"reconciled": True} if reconciled else {}
-    session.record(
-        Kind.LEG_ENDED, at=at, leg=leg.n, q850=q850, sip_code=sip_code, hangup_by=by, why=why, **extra
-    )  # fmt: skip
+    session.record(Kind.LEG_ENDED, at=at, leg=leg.n, q850=q850, sip_code=sip_code, hangup_by=by, why=why, **extra)
 
 
 def _dtmf(session: Session, event: t.DtmfReceived) -> None:
