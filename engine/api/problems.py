@@ -90,7 +90,7 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
 
 def _unforeseen(error: Exception) -> web.Response:
     incident = secrets.token_hex(6)
-    log.error("request failed", incident=incident, exc_info=error)
+    log.error("request_failed", incident=incident, exc_info=error)
     return envelope(500, "internal error", {"incident": incident})
 
 

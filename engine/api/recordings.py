@@ -34,7 +34,7 @@ async def get(ask: Ask) -> Any:
 def _file(path: Path) -> web.FileResponse:
     """The file, whole or the ranges asked for. Raises NotFound."""
     if not path.is_file():
-        log.error("recording is lost", path=str(path))
+        log.error("recording_lost", path=str(path))
         raise NotFound("the recording's file is gone")
     return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
 

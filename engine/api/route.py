@@ -36,14 +36,13 @@ class Ask:
     def path(self, name: str) -> str:
         return self.http.match_info[name]
 
-    def key(self) -> idempotency.Key | None:
-        """The idempotency key, if the request has one. Raises InvalidFields."""
-        return idempotency.key_of(
-            self.http.headers.get(idempotency.HEADER),
-            secret=self.ctx.secret,
-            operation=f"{self.http.method} {self.http.path}",
-            body=self.body,
-        )
+    async def key(self) -> idempotency.Key | None:
+        """The idempotency key, if the request has one. Raises InvalidFields, StoreAway."""
+        header = self.http.headers.get(idempotency.HEADER)
+        if header is None:
+            return None
+        operation = f"{self.http.method} {self.http.path}"
+        return await idempotency.key_of(self.ctx, header, operation=operation, body=self.body)
 
 
 Handler = Callable[[Ask], Awaitable[Mapping[str, Any] | web.StreamResponse]]

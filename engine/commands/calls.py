@@ -14,12 +14,9 @@ from engine.store.port import RecordingRow
 STATES = ("live", "scheduled", "ended")
 
 
-async def known(ctx: Context, account: str, request_id: str) -> bool:
-    try:
-        await show(ctx, account, request_id)
-    except NotFound:
-        return False
-    return True
+async def kept(ctx: Context, account: str, request_id: str) -> bool:
+    """Whether the call is committed; one that is only about to be is not."""
+    return await ctx.calls.events(request_id, account) is not None
 
 
 async def show(ctx: Context, account: str, request_id: str) -> Call:

@@ -8,7 +8,7 @@ from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.numbers import BadNumber, normalize
 from engine.commands import refusals
-from engine.commands.calls import known
+from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
 from engine.errors import Forbidden, InvalidFields
@@ -50,7 +50,7 @@ async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: K
         await ctx.engine.start_call(call)
 
     async def happened(answer: Mapping[str, Any]) -> bool:
-        return await known(ctx, account, answer["request_id"])
+        return await kept(ctx, account, answer["request_id"])
 
     answer = await once(ctx, account, key, {"request_id": request_id}, act=act, happened=happened)
     return str(answer["request_id"])

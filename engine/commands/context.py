@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from engine.calls.model import Call
 from engine.config import Config
@@ -33,6 +33,14 @@ class EnginePort(Protocol):
         """End or cancel it. Raises NotFound, StateConflict."""
 
 
+def _registry() -> CollectorRegistry:
+    """One engine's own, so that two in one process don't clash."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -45,8 +53,6 @@ class Context:
     accounts: Accounts
     routes: Routes
     engine: EnginePort
-    secret: bytes = field(repr=False)
-    """Key of this installation, the same for all engines on one database; fingerprints are made with it."""
-    registry: CollectorRegistry = REGISTRY
+    registry: CollectorRegistry = field(default_factory=_registry)
     """What ``/metrics`` shows."""
     now: Callable[[], datetime] = _utc_now

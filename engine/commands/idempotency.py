@@ -34,12 +34,11 @@ class Key:
     fingerprint: str
 
 
-def key_of(header: str | None, *, secret: bytes, operation: str, body: Mapping[str, Any]) -> Key | None:
-    """The key of a request, None without the header. Raises InvalidFields when it is empty, too long or not printable."""
-    if header is None:
-        return None
+async def key_of(ctx: Context, header: str, *, operation: str, body: Mapping[str, Any]) -> Key:
+    """The key of a request. Raises InvalidFields when it is empty, too long or not printable, StoreAway."""
     if not _KEY.fullmatch(header):
         raise InvalidFields({HEADER: "must be 1 to 255 printable ASCII characters"})
+    secret = await ctx.calls.fingerprint_key()
     return Key(header, fingerprint(body, secret=secret, operation=operation))
 
 

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 async def record(ctx: Context, call: NewCall, refusal: Forbidden) -> None:
     """Journal ``call`` as refused, durable on return. Raises StoreAway when no store takes it."""
-    log.warning("call refused", account=call.account, request_id=call.request_id, rule=refusal.rule)
+    log.warning("call_refused", account=call.account, request_id=call.request_id, rule=refusal.rule)
     at = call.created_at
     created = {
         "request_id": call.request_id,

@@ -147,6 +147,9 @@ class Calls(Protocol):
     async def next_request_id(self) -> str:
         """Unique; from a block fetched ahead, so that it is there while PostgreSQL is away."""
 
+    async def fingerprint_key(self) -> bytes:
+        """Key of the HMAC of idempotent bodies; the same for every engine on one database."""
+
     async def claim_key(
         self, account: str, key: str, fingerprint: str, answer: Mapping[str, Any]
     ) -> IdempotentAnswer | None:

@@ -25,7 +25,7 @@ BODY = Schema(
 
 
 async def post(ask: Ask) -> Mapping[str, Any]:
-    request_id = await execute(ask.ctx, ask.identity, ClickToCall(**ask.fields), ask.key())
+    request_id = await execute(ask.ctx, ask.identity, ClickToCall(**ask.fields), await ask.key())
     return {"request_id": request_id}
 
 
