@@ -4,17 +4,17 @@ A credential is a random token of at least 128 bits. It can't be guessed however
 SHA-256 is the right hash for it; a slow one (for words that people choose) would only slow each request.
 """
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from engine.calls.account import SCOPES, Account, Identity
-from engine.errors import StoreAway
+from engine.errors import StoreAway, StoreError
 from engine.store import rows
 from engine.store.pool import Database
 from engine.store.queries import query
@@ -49,7 +49,7 @@ def match(known: Known | None, auth: str) -> Identity | None:
 
 
 class PgAccounts:
-    """Implements ``engine.store.port.Accounts``. ``heard`` is to be subscribed to the Listener."""
+    """Implements ``engine.store.port.Accounts``."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -57,18 +57,16 @@ class PgAccounts:
         self._known: dict[str, Known] = {}
         self._turn = 0
         """Counts invalidations: an answer asked for before one is not remembered after it."""
-        self._renewals: dict[str, asyncio.Task[Known | None]] = {}
+        self._renewals: set[str] = set()
+
+    async def start(self) -> None:
+        """Hear of changes from now on; may be called again."""
+        self._database.listener.subscribe(self.heard)
 
     def heard(self, table: str | None) -> None:
         if table in (None, "accounts", "credentials", "caller_ids"):
             self._turn += 1
             self._known.clear()
-
-    async def close(self) -> None:
-        tasks = list(self._renewals.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def identify(self, account: str, auth: str) -> Identity | None:
         """None for unknown, wrong, revoked and disabled alike. Raises StoreAway when it is not known from memory."""
@@ -86,6 +84,9 @@ class PgAccounts:
         return known.account if known else None
 
     async def seed(self, accounts: Sequence[Mapping[str, Any]]) -> None:
+        """Create those that do not exist; the first time, with no route there, all numbers lead to the trunk
+        ``carrier``."""
+        created = 0
         for entry in accounts:
             async with self._database.transaction() as connection:
                 taken = await connection.fetchval(
@@ -95,6 +96,9 @@ class PgAccounts:
                     continue
                 await connection.execute(query("add_credential"), entry["account"], digest(entry["auth"]), list(SCOPES))
                 await connection.execute(query("add_caller_ids"), entry["account"], list(entry["caller_ids"]))
+                created += 1
+        if created:
+            await self._database.fetchval("seed_routes", "carrier")
         self.heard(None)
 
     async def _get(self, account: str) -> Known | None:
@@ -102,15 +106,16 @@ class PgAccounts:
         if known is None or self._age(known) > _KEPT:
             return await self._load(account)
         if self._age(known) > _RENEWED and account not in self._renewals:
-            task = asyncio.create_task(self._load(account), name=f"account-{account}")
-            self._renewals[account] = task
-            task.add_done_callback(lambda done: self._renewed(account, done))
+            self._renewals.add(account)
+            self._database.spawn(self._renew(account), f"renew {account}")
         return known
 
-    def _renewed(self, account: str, task: asyncio.Task[Known | None]) -> None:
-        del self._renewals[account]
-        if not task.cancelled():
-            task.exception()
+    async def _renew(self, account: str) -> None:
+        try:
+            with suppress(StoreError):
+                await self._load(account)
+        finally:
+            self._renewals.discard(account)
 
     def _age(self, known: Known) -> float:
         return self._clock() - known.since

@@ -21,8 +21,9 @@ class PgCalls:
         self._database = database
         self._numbers = RequestNumbers(database)
 
-    async def close(self) -> None:
-        await self._numbers.close()
+    async def start(self) -> None:
+        """Fetch the first block of request ids; may be called again. Raises StoreAway."""
+        await self._numbers.start()
 
     async def next_request_id(self) -> str:
         return await self._numbers.next()

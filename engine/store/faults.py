@@ -17,6 +17,10 @@ class RecordRefused(StoreError):
     """PostgreSQL will never take this: bad data or a constraint says no."""
 
 
+class SchemaMismatch(StoreError):
+    """A table, column or function is not there: the database is of another release. `trunkline migrate` mends it."""
+
+
 _REFUSED = frozenset({"22", "23", "54", "P0", "XX"})
 """Data exception, integrity violation, a program limit (a value too large), raised by us, internal error."""
 
@@ -28,6 +32,8 @@ def translate(error: BaseException) -> StoreError:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in _REFUSED:
         return RecordRefused(text)
+    if isinstance(error, asyncpg.SyntaxOrAccessError):
+        return SchemaMismatch(text)
     return StoreAway(text)
 
 
@@ -37,7 +43,7 @@ FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClient
 
 @contextmanager
 def mapped() -> Iterator[None]:
-    """Errors of PostgreSQL inside come out as StoreAway, Duplicate or RecordRefused."""
+    """Errors of PostgreSQL inside come out as StoreAway, Duplicate, RecordRefused or SchemaMismatch."""
     try:
         yield
     except FOREIGN as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,6 @@ import asyncpg
 
 from engine.errors import StoreAway
 from engine.store.faults import mapped
-from engine.store.pool import Database
 
 CHANNEL = "trunkline_changed"
 _CHECK = 15.0
@@ -22,29 +21,22 @@ class Listener:
     """Tells subscribers the name of a changed table, or None when any may have changed: after each new connection,
     because what happened before it was not heard."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        self._connect = connect
         self._subscribers: list[Callable[[str | None], None]] = []
-        self._task: asyncio.Task[None] | None = None
         self.listening = asyncio.Event()
 
     def subscribe(self, heard: Callable[[str | None], None]) -> None:
-        """``heard`` must return at once."""
-        self._subscribers.append(heard)
+        """``heard`` must return at once. Subscribing twice is subscribing once."""
+        if heard not in self._subscribers:
+            self._subscribers.append(heard)
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._listen_forever(), name="store-listener")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _listen_forever(self) -> None:
+    async def run(self) -> None:
+        """Listen for ever."""
         pause = _FIRST_PAUSE
         while True:
             with suppress(StoreAway):
-                connection = await self._database.connect()
+                connection = await self._connect()
                 try:
                     pause = _FIRST_PAUSE
                     await self._listen(connection)

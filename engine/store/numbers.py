@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from engine.errors import StoreAway
+from engine.errors import StoreError
 from engine.ids import scramble
 from engine.store.pool import Database
 
@@ -25,18 +25,17 @@ class RequestNumbers:
     async def next(self) -> str:
         """Raises StoreAway when none is left and PostgreSQL is away."""
         while not self._numbers or self._key is None:
-            async with self._lock:
-                if not self._numbers:
-                    await self._fetch()
+            await self.start()
         number = self._numbers.popleft()
         if len(self._numbers) < BLOCK and (self._refill is None or self._refill.done()):
-            self._refill = asyncio.create_task(self._fetch_quietly(), name="request-numbers")
+            self._refill = self._database.spawn(self._fetch_quietly(), "request-numbers")
         return scramble(number, self._key)
 
-    async def close(self) -> None:
-        if self._refill is not None:
-            self._refill.cancel()
-            await asyncio.gather(self._refill, return_exceptions=True)
+    async def start(self) -> None:
+        """Raises StoreAway."""
+        async with self._lock:
+            if not self._numbers:
+                await self._fetch()
 
     async def _fetch(self) -> None:
         if self._key is None:
@@ -45,5 +44,5 @@ class RequestNumbers:
         self._numbers.extend(range(first, first + BLOCK))
 
     async def _fetch_quietly(self) -> None:
-        with suppress(StoreAway):
+        with suppress(StoreError):
             await self._fetch()

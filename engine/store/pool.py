@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, each call with a deadline, foreign errors mapped."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,6 +9,7 @@ import asyncpg
 
 from engine.errors import StoreAway
 from engine.store.faults import FOREIGN, mapped, translate
+from engine.store.listen import Listener
 from engine.store.queries import query
 
 
@@ -31,6 +33,8 @@ class Database:
         self._deadline = deadline
         self._connect_deadline = connect_deadline
         self._pool: asyncpg.Pool | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.listener = Listener(self.connect)
 
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
@@ -42,9 +46,21 @@ class Database:
             connection_class=Connection,
             server_settings={"application_name": "trunkline", "jit": "off"},
         )
+        self.spawn(self.listener.run(), "store-listener")
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """A background task that ends with the database. It must handle its own errors."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
-        """Cut every connection: whoever still asks gets StoreAway."""
+        """End the background tasks and cut every connection: whoever still asks gets StoreAway."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._pool is not None:
             pool, self._pool = self._pool, None
             pool.terminate()

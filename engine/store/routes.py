@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from engine.calls.routing import Route
-from engine.errors import InvalidFields, NotFound, StoreAway
+from engine.errors import InvalidFields, NotFound, StoreError
 from engine.store import rows
 from engine.store.faults import RecordRefused
-from engine.store.listen import Listener
 from engine.store.pool import Database
 
 _POLL = 30.0
@@ -25,17 +24,12 @@ class PgRoutes:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, listener: Listener) -> None:
-        """Load the table, if PostgreSQL is there, and keep it fresh from now on."""
-        listener.subscribe(self._heard)
-        with suppress(StoreAway):
-            await self.refresh()
-        self._task = asyncio.create_task(self._keep_fresh(), name="routes")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def start(self) -> None:
+        """Load the table and keep it fresh from now on. May be called again after it raised StoreAway."""
+        self._database.listener.subscribe(self._heard)
+        await self.refresh()
+        if self._task is None:
+            self._task = self._database.spawn(self._keep_fresh(), "routes")
 
     def current(self) -> Sequence[Route]:
         return self._routes
@@ -77,5 +71,5 @@ class PgRoutes:
             try:
                 await self.refresh()
                 wait = self._poll
-            except StoreAway:
+            except StoreError:
                 wait = _RETRY

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from engine.errors import StoreAway
 from engine.store.entry import KINDS, Entry
-from engine.store.faults import mapped
+from engine.store.faults import SchemaMismatch, mapped
 from engine.store.queries import query
 
 SESSION = {
@@ -22,8 +23,11 @@ SESSION = {
 
 async def write(connection: asyncpg.Connection, batch: Sequence[Entry], deadline: float) -> None:
     """Raises StoreAway (the batch may be in or not), or RecordRefused or Duplicate (it is not)."""
-    with mapped():
-        await connection.fetchval(query("journal_write"), *arrays(batch), timeout=deadline)
+    try:
+        with mapped():
+            await connection.fetchval(query("journal_write"), *arrays(batch), timeout=deadline)
+    except SchemaMismatch as error:
+        raise StoreAway(str(error)) from error
 
 
 def arrays(batch: Sequence[Entry]) -> list[str | None]:
