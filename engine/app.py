@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,6 +39,7 @@ from engine.store.spool import Spool
 from engine.telephony.ami.link import AmiLink
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
+from engine.telephony.cel_reader import CelReader
 from engine.telephony.events import LinkRestored, TelephonyEvent
 
 log = structlog.get_logger(__name__)
@@ -91,7 +93,7 @@ class Engine:
         self.routes = PgRoutes(self.database)
         self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
-        self.cels = {server.name: CelFile(server.cel) if server.cel else None for server in config.asterisk}
+        self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
         self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         self.remembered = asyncio.Event()
@@ -113,6 +115,12 @@ class Engine:
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
         )
+
+    def _cel(self, name: str, path: Path) -> CelReader:
+        return CelReader(CelFile(path, self.config.state / f"cel-{name}.json"), self._oldest_call)
+
+    def _oldest_call(self) -> datetime | None:
+        return min((session.call.created_at for session in self.registry.sessions.values()), default=None)
 
     def _arrivals(self) -> Arrivals:
         phones = {phone.extension: phone.account for phone in self.config.softphones}
@@ -156,6 +164,8 @@ class Engine:
             await switch.start()
         for manager in self.managers:
             await manager.start()
+        for name, cel in self.cels.items():
+            self._task(cel.run(), f"cel {name}")
         self._task(self.recordings.run(), "recordings")
         self._task(self._announce_ready(), "ready")
 
@@ -163,6 +173,7 @@ class Engine:
         try:
             await migrate(self.config.database.dsn.get_secret_value())
             await self.accounts.seed(accounts)
+            await self.routes.seed()
             await self.routes.start()
             await self.accounts.start()
             await self.calls.start()
@@ -197,7 +208,8 @@ class Engine:
             await asyncio.wait(abandoned, timeout=2)
         if self.runner is not None:
             await self.runner.cleanup()
-        await asyncio.gather(*(link.stop() for link in (*self.managers, *self.switches.values())))
+        await asyncio.gather(*(manager.stop() for manager in self.managers))
+        await asyncio.gather(*(switch.stop() for switch in self.switches.values()))
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -243,7 +255,7 @@ class Engine:
 
     async def _reconcile(self, server: str) -> None:
         """Compare calls and channels; tried again while the link holds, for a list may come late on a busy server."""
-        switch, cel = self.switches[server], self.cels[server] or reconcile.NoCel()
+        switch, cel = self.switches[server], self.cels.get(server) or reconcile.NoCel()
         while switch.up:
             try:
                 await reconcile.server(self.registry, switch, cel)

@@ -42,9 +42,7 @@ class History(Protocol):
     @property
     def cause(self) -> int | None: ...
     @property
-    def sip_code(self) -> int | None: ...
-    @property
-    def by_far_end(self) -> bool:
+    def ended_by_party(self) -> bool:
         """Its own party hung up."""
 
 
@@ -158,7 +156,7 @@ def _never_seen(session: Session, leg: Leg) -> None:
 def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
     if past and past.answered_at and not leg.up:
         session.record(Kind.LEG_ANSWERED, at=past.answered_at, leg=leg.n, reconciled=True)
-    if past and past.by_far_end:
+    if past and past.ended_by_party:
         session.left_by.setdefault(leg.n, own_party(leg))
     at = (past.ended_at if past else None) or session.services.now()
     end_leg(
@@ -166,7 +164,7 @@ def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
         leg,
         at,
         q850=past.cause if past else None,
-        sip_code=past.sip_code if past else None,
+        sip_code=None,
         reconciled=True,
     )
 

@@ -99,7 +99,7 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
     await hang_up_all(session, why)
     await _recordings_over(session)
     call = session.call
-    end_reason = reason or _natural_end(call)
+    end_reason = _end_reason(call, reason)
     session.record(Kind.CALL_ENDED, at=_ended_at(session), end_reason=end_reason, result=result)
     session.keep(closed(call))
     await _commit(session)
@@ -125,7 +125,10 @@ async def _recordings_over(session: Session) -> None:
     await session.until(lambda: files <= session.finished.keys(), FILES_CLOSE_WITHIN)
 
 
-def _natural_end(call: Call) -> str:
+def _end_reason(call: Call, reason: str | None) -> str:
+    """A conversation that somebody had ended is completed; a try is cancelled."""
+    if reason is not None and not (reason == "cancelled" and call.answered_at):
+        return reason
     principal: Leg | None = call.principal()
     return disposition.end_reason(principal) if principal else "failed"
 
