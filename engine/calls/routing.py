@@ -42,7 +42,12 @@ def resolve(routes: Sequence[Route], number: str, account: str | None, *, direct
 
 
 def endpoint(routes: Sequence[Route], number: str, account: str | None) -> str:
-    """Asterisk's dial string for ``number`` (digits alone, see engine.calls.numbers). Raises NoRoute."""
+    """Asterisk's dial string for ``number`` (digits alone, see engine.calls.numbers). Raises NoRoute.
+
+    An extension is a phone of ours, whatever the prefixes say, unless a route names it in full.
+    """
+    if is_extension(number):
+        routes = [route for route in routes if route.prefix == number]
     try:
         route = resolve(routes, number, account)
     except NoRoute:

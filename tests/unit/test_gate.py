@@ -73,6 +73,8 @@ def test_the_longest_prefix_wins_and_an_accounts_own_route_before_a_shared_one(n
 
 def test_extensions_need_no_route_and_denied_numbers_have_none():
     assert endpoint([], "101", "account_1") == "PJSIP/101"
+    assert endpoint(ROUTES, "101", "account_1") == "PJSIP/101", "the route of all numbers is for numbers"
+    assert endpoint([Route(9, "outbound", "911", "trunk", "carrier")], "911", None) == "PJSIP/911@carrier"
     with pytest.raises(NoRoute):
         endpoint(ROUTES, "919012345678", "account_1")
     with pytest.raises(NoRoute):
