@@ -1,0 +1,27 @@
+"""What an operator asks of the database beside what the API shows: stored rows as they are, and a word to the engines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.store.pool import Database
+
+HANGUP = "hangup "
+"""Begins the notification that asks the engine which has a call to end it; the request id follows."""
+
+
+class Operators:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def call_row(self, request_id: str) -> Mapping[str, Any] | None:
+        row = await self._database.fetchrow("call_row", request_id)
+        return dict(row) if row else None
+
+    async def leg_rows(self, request_id: str) -> list[Mapping[str, Any]]:
+        """Rows of table ``legs`` in the order of the legs; ``leg_id`` as text."""
+        found = await self._database.fetch("call_legs", request_id)
+        return [{**row, "leg_id": str(row["leg_id"])} for row in found]
+
+    async def ask_hangup(self, request_id: str) -> None:
+        """Tell the engines; returns before the call ends."""
+        await self._database.fetchval("ask_hangup", request_id)
