@@ -69,20 +69,26 @@ def prepare(environment: Environment, say: Say) -> Plan:
     """
     state = State(environment.state)
     state.create()
-    lock = state.lock()
-    state.stack_json.unlink(missing_ok=True)
-    for name in clear_leftovers(state.run, {"postgres": signal.SIGQUIT}):
-        say(f"ended {name}, left behind by an earlier supervisor")
+    with contextlib.ExitStack() as undo:
+        lock = undo.enter_context(state.lock())
+        state.stack_json.unlink(missing_ok=True)
+        for name in clear_leftovers(state.run, {"postgres": signal.SIGQUIT}):
+            say(f"ended {name}, left behind by an earlier supervisor")
+        plan = _plan(state, environment, lock, say, undo)
+        _write_configuration(plan)
+        undo.pop_all()
+    return plan
+
+
+def _plan(state: State, environment: Environment, lock: IO[str], say: Say, undo: contextlib.ExitStack) -> Plan:
     found = asterisk.find(environment, say)
     secrets = open_secrets(state, say)
     database = None if environment.postgres else _database(state, secrets, say)
     dsn = environment.postgres or (database.dsn(secrets.postgres) if database else "")
-    folders = _folders(state.asterisk, found)
+    folders = _folders(state, state.asterisk, found, undo)
+    simulator = None if environment.trunk else _folders(state, state.simulator, found, undo)
     settings = _settings(state, environment, secrets, folders, dsn)
-    simulator = None if environment.trunk else _folders(state.simulator, found)
-    plan = Plan(state, environment, secrets, found, folders, simulator, database, dsn, settings, lock)
-    _write_configuration(plan)
-    return plan
+    return Plan(state, environment, secrets, found, folders, simulator, database, dsn, settings, lock)
 
 
 def _database(state: State, secrets: Secrets, say: Say) -> Postgres:
@@ -91,13 +97,15 @@ def _database(state: State, secrets: Secrets, say: Say) -> Postgres:
     return postgres.prepare(state.postgres, secrets.ports.postgres, secrets.postgres)
 
 
-def _folders(base: Path, program: Asterisk) -> Folders:
+def _folders(state: State, base: Path, program: Asterisk, undo: contextlib.ExitStack) -> Folders:
     names = ("etc", "var", "log", "spool", "db", "keys")
     base.mkdir(mode=0o700, exist_ok=True)
     made = {name: base / name for name in names}
     for folder in made.values():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Folders(modules=program.modules, data=program.data, run=_socket_folder(base / "run"), **made)
+    sockets = _socket_folder(base / "run")
+    undo.callback(_remove_socket_folder, state, sockets)
+    return Folders(modules=program.modules, data=program.data, run=sockets, **made)
 
 
 def _socket_folder(wanted: Path) -> Path:
@@ -249,8 +257,8 @@ class Stack:
         if self._front is not None:
             await self._front.close()
         for folders in (self.plan.folders, self.plan.simulator):
-            if folders is not None and not folders.run.is_relative_to(self.plan.state.root):
-                _remove_socket_folder(folders.run)
+            if folders is not None:
+                _remove_socket_folder(self.plan.state, folders.run)
 
     def _add(self, spec: ChildSpec) -> Child:
         child = Child(spec, self.plan.state.run, self._changed)
@@ -381,7 +389,10 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _remove_socket_folder(folder: Path) -> None:
+def _remove_socket_folder(state: State, folder: Path) -> None:
+    """Remove what ``_socket_folder`` made outside of the state folder."""
+    if folder.is_relative_to(state.root):
+        return
     with contextlib.suppress(OSError):
         for file in folder.iterdir():
             file.unlink()
