@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 Address = tuple[str, int]
 
-_REQUEST_TO = re.compile(rb"[A-Z]+ sips?:([^@;>\s]*)@")
+_REQUEST_TO = re.compile(rb"[A-Z]+ sips?:([^@;>\s]*)(?:;[^@\s]*)?@")
 _DEAF = b"0408"
 _MOST_CLIENTS = 64
 """Upstream sockets kept; the one that was silent longest goes first."""
