@@ -24,12 +24,12 @@ COMMANDS = {
     "engine": ("engine.cli.engine", "run the engine alone"),
     "migrate": ("engine.cli.migrate", "bring the database to this version's tables"),
     "check-config": ("engine.cli.check_config", "check a configuration file"),
+    "install": ("engine.cli.install", "put Asterisk's configuration onto a system's Asterisk"),
     "doctor": ("engine.cli.doctor", "name what is wrong on this machine, and how to mend it"),
     "accounts": ("engine.cli.accounts", "accounts: secrets, caller ids, limits"),
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "fetch": ("engine.cli.fetch", "fetch Asterisk into the cache folder now"),
-    "install": ("engine.cli.install", "put Asterisk's configuration onto a system's Asterisk"),
 }
 """Each command's module and its line of help, in the order of ``--help``."""
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.demo_call import Doors, show_call
+from engine.cli.demo_call import Doors, show_call, show_hearing
 from engine.cli.options import add_state
 from engine.embedded import environment, runner, stack
 from engine.embedded.progress import say
@@ -46,6 +46,8 @@ def _demo(state: Path | None) -> int:
 async def _body(running: stack.Stack) -> None:
     about = running.describe()
     await show_call(Doors(api=about["api"], account=about["account"], auth=about["auth"]))
+    if running.plan.simulator is not None:
+        await show_hearing(running.plan.state.carrier)
     phone = running.plan.config.softphones[0].extension
     print(_FAREWELL.format(phone=phone))
 

@@ -5,16 +5,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from engine.embedded.carrier import tone_hz
 from engine.errors import TrunklineError
+from engine.testkit.audio import tone_seconds
+from engine.testkit.heard import last_call
 
 AGENT, CUSTOMER, CALLER_ID = "919979270001", "918000680002", "15168148111"
 _TALK_SECONDS = 3.0
 _PATIENCE = 30.0
 _POLL = 0.1
+_TOLD = ("flow", "number", "step", "sip_code", "q850", "hangup_by", "end_reason", "rule", "reason", "media", "key")
+"""What a line of the timeline shows of an event's data, in this order."""
 
 
 class DemoFailed(TrunklineError):
@@ -108,11 +114,9 @@ def _time(event: Mapping[str, Any]) -> datetime:
 
 
 def line(event: Mapping[str, Any]) -> str:
-    """An event as a line for people: ``leg.ended  sip_code=486 hangup_by=callee``; what is not known is left out."""
-    data = " ".join(
-        f"{key}={value}" for key, value in event["data"].items() if value not in (None, "", {}, []) and key != "limits"
-    )
-    return f"{event['type']:<18} {data}"[:160].rstrip()
+    """An event as a line for people: ``leg.ended  sip_code=486 hangup_by=callee``; the whole of it is in the API."""
+    data = " ".join(f"{key}={event['data'][key]}" for key in _TOLD if event["data"].get(key) not in (None, "", [], {}))
+    return f"{event['type']:<17} {data}".rstrip()
 
 
 async def _ask(http: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, str] | None = None) -> str:
@@ -124,3 +128,14 @@ async def _ask(http: aiohttp.ClientSession, method: str, path: str, body: Mappin
     if not response.ok:
         raise DemoFailed(f"{method} {path}: {response.status} {text[:300]}")
     return text
+
+
+async def show_hearing(carrier: Path) -> None:
+    """Say what each phone heard, as measured in what the simulator kept. Raises DemoFailed when one heard nothing."""
+    print("\nwhat the two phones heard (each talks with a tone of its own):\n")
+    for number, other in ((AGENT, CUSTOMER), (CUSTOMER, AGENT)):
+        heard = await last_call(carrier, number)
+        seconds = tone_seconds(heard.samples, tone_hz(other))
+        print(f"  {number} heard {seconds:.1f} s of {tone_hz(other)} Hz, the tone of {other}")
+        if seconds < _TALK_SECONDS / 2:
+            raise DemoFailed(f"{number} did not hear {other}")
