@@ -21,8 +21,8 @@ from engine.embedded.process import Process, alive, die_with_parent, look_up, re
 from engine.errors import TrunklineError
 
 _PROBE_PAUSE = 0.03
-_EARLY_DEATH = 5.0
-"""Seconds; a child that lived shorter counts as failing again."""
+_EARLY_DEATH = 2.0
+"""Seconds; a child that served for a shorter time counts as failing again."""
 _LONGEST_PAUSE = 10.0
 _FIRST_START_TRIES = 3
 _BIG_LOG = 32 << 20
@@ -59,6 +59,7 @@ class Child:
         self.spec = spec
         self.pid: int | None = None
         self.deaths = 0
+        self._ready_at: float | None = None
         self._pid_file = run / f"{spec.name}.pid"
         self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
@@ -115,10 +116,11 @@ class Child:
     async def _keep(self) -> None:
         failures = 0
         while True:
-            began = time.monotonic()
+            self._ready_at = None
             problem = await self._run_once()
             self.deaths += 1
-            failures = failures + 1 if time.monotonic() - began < _EARLY_DEATH else 1
+            served = 0.0 if self._ready_at is None else time.monotonic() - self._ready_at
+            failures = failures + 1 if served < _EARLY_DEATH else 1
             if not self._first_ready.done() and failures >= _FIRST_START_TRIES:
                 raise StartFailed(problem)
             await asyncio.sleep(pause(self.spec.restart_after, failures))
@@ -166,6 +168,7 @@ class Child:
         while time.monotonic() < deadline:
             if await self.spec.ready():
                 self.pid = process.pid
+                self._ready_at = time.monotonic()
                 self._changed(self)
                 if not self._first_ready.done():
                     self._first_ready.set_result(None)
@@ -178,7 +181,7 @@ def pause(first: float, failures: int) -> float:
     """Seconds before the next start: ``first`` (0: at once) after one death, then doubled, capped, and jittered."""
     if failures <= 1:
         return first
-    grown = min(max(first, 0.25) * 2.0 ** (failures - 1), _LONGEST_PAUSE)
+    grown = min(max(first, 0.25) * 2.0 ** (failures - 2), _LONGEST_PAUSE)
     return grown * random.uniform(0.75, 1.0)
 
 

@@ -41,7 +41,7 @@ async def click_to_call(session: Session, params: Mapping[str, Any]) -> str | No
         await hearing
     if customer.up and agent.up:
         await _connect(session, bridge, agent, customer)
-    elif agent.up:
+    elif agent.up and customer.answered_at is None:
         await _announce(session, bridge, agent, customer)
     return None
 

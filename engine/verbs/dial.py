@@ -90,9 +90,12 @@ async def _place(session: Session, leg: Leg, options: Dial) -> None:
 
 
 async def _create(session: Session, leg: Leg, options: Dial) -> None:
-    """The channel, in our hands. Raises TelephonyError."""
+    """The channel, in our hands: a new one, or the one that a process made which was killed before it dialled. Raises
+    TelephonyError."""
     limit = session.account.limits.max_duration + int(options.ring_timeout) + DURATION_GRACE
     channel = leg.channel_id
+    if channel in session.entered:
+        return
     await asyncio.gather(
         session.switch.create_channel(
             channel, leg.endpoint, caller_id=options.caller_id, variables={"TIMEOUT(absolute)": str(limit)}
@@ -115,8 +118,11 @@ async def _settle_unknown(session: Session, leg: Leg) -> None:
 
 async def _unplaced(session: Session, leg: Leg) -> None:
     """End a leg that Asterisk would not place (no such endpoint, nobody registered there)."""
-    await session.attempt(session.hangup(leg, "unplaced"))
-    if not await session.until(lambda: not leg.alive, 0.2 if leg.channel_id not in session.entered else ENDS_WITHIN):
+    if leg.channel_id in session.entered:
+        await session.attempt(session.hangup(leg, "unplaced"))
+        await session.until(lambda: not leg.alive, ENDS_WITHIN)
+    if leg.alive:
+        session.asked.setdefault(leg.n, "unplaced")
         end_leg(session, leg, session.services.now(), q850=None, sip_code=None)
 
 
