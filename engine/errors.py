@@ -79,6 +79,9 @@ class InvalidFields(RequestError):
         super().__init__(message)
         self.fields = dict(fields)
 
+    def __str__(self) -> str:
+        return f"{self.message}: {'; '.join(f'{name} {reason}' for name, reason in self.fields.items())}"
+
 
 class TooMany(RequestError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:

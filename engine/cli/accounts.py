@@ -156,7 +156,7 @@ def _change(text: str) -> tuple[str, Any]:
     """``agent_ring=20`` as name and value of its type. Raises InvalidFields."""
     name, equals, value = text.partition("=")
     if not equals or name not in _LIMITS:
-        raise InvalidFields({name: f"is not NAME=VALUE with one of {', '.join(_LIMITS)}"}, f"{text}: wrong limit")
+        raise InvalidFields({name: f"is not NAME=VALUE with one of {', '.join(_LIMITS)}"})
     return name, _value(name, _LIMITS[name], value.strip())
 
 
@@ -168,7 +168,7 @@ def _value(name: str, kind: type, text: str) -> Any:
     if kind is int and text.isascii() and text.isdigit():
         return int(text)
     wanted = "on or off" if kind is bool else "a whole number"
-    raise InvalidFields({name: f"must be {wanted}"}, f"{name} must be {wanted}")
+    raise InvalidFields({name: f"must be {wanted}"})
 
 
 def _view(account: Account) -> dict[str, Any]:

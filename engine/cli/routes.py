@@ -91,7 +91,7 @@ async def _do_try(arguments: argparse.Namespace, store: Database) -> int:
     try:
         number = normalize(arguments.number, country=account.country)
     except BadNumber as error:
-        raise InvalidFields({"number": str(error)}, f"the number {error}") from None
+        raise InvalidFields({"number": str(error)}) from None
     table_now = await PgRoutes(store).list()
     told = _inbound(table_now, number) if arguments.inbound else _outbound(table_now, number, account)
     if arguments.json:
