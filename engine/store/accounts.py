@@ -35,7 +35,7 @@ class Known:
 
 
 def digest(auth: str) -> bytes:
-    return hashlib.sha256(auth.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(auth.encode("utf-8", "surrogatepass")).digest()
 
 
 def match(known: Known | None, auth: str) -> Identity | None:
