@@ -43,7 +43,7 @@ clean-state: ## delete var/ (calls, CDRs, secrets); what runs there is to be sto
 $(READY): requirements.lock pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
 	  test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV); \
-	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
 	else \
 	  test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \

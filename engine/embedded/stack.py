@@ -313,6 +313,7 @@ class Stack:
             command=self._engine_command,
             log=self.plan.state.log / "engine.log",
             ready=lambda: answers(http.host, http.port, "/readyz"),
+            environment={"PYTHONDONTWRITEBYTECODE": ""},  # compiled modules halve the time of every later start
             restart_after=0,
             stop_within=11,
         )
