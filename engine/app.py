@@ -1,6 +1,7 @@
 """The composition root: the only module that names adapters. Starts the engine's parts, and stops them in reverse."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -19,7 +20,7 @@ from engine.api.server import create_app
 from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
-from engine.errors import ConfigError, NotFound, StoreAway, StoreError, TelephonyError, Unavailable
+from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
 from engine.media.recordings import Recordings
@@ -32,6 +33,7 @@ from engine.store.accounts import PgAccounts
 from engine.store.calls import PgCalls
 from engine.store.journal import PgJournal
 from engine.store.migrate import migrate
+from engine.store.operators import HANGUP
 from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.store.routes import PgRoutes
@@ -130,6 +132,7 @@ class Engine:
 
     async def start(self, seed: Path | None) -> None:
         """Answer ``/healthz`` at once, ``/readyz`` when memory and an Asterisk are there. Raises ConfigError."""
+        self.database.listener.subscribe(self._on_notified)
         await self.database.open()
         await self.journal.start()
         await self._serve()
@@ -246,6 +249,15 @@ class Engine:
 
     def _on_ami(self, event: object) -> None:
         log.debug("ami", received=repr(event))
+
+    def _on_notified(self, told: str | None) -> None:
+        """``trunkline calls hangup`` asks every engine, through the database; the one that has the call ends it."""
+        if told is not None and told.startswith(HANGUP):
+            self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
+
+    async def _hang_up(self, request_id: str) -> None:
+        with contextlib.suppress(NotFound, StateConflict):
+            await self.registry.end_call(request_id)
 
     def _on_link(self, event: TelephonyEvent) -> None:
         self.registry.settled.discard(event.server)
