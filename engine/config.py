@@ -155,6 +155,15 @@ def find(explicit: str | None = None, environ: Mapping[str, str] | None = None) 
     )
 
 
+def service_manager(environ: Mapping[str, str] | None = None) -> tuple[str, float]:
+    """Where a service manager wants to hear of us (NOTIFY_SOCKET, "" for nowhere), and how many seconds may pass between
+    two signs of life: half of WATCHDOG_USEC, as sd_watchdog_enabled(3) advises; 0 for none."""
+    env = os.environ if environ is None else environ
+    meant = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    micros = env.get("WATCHDOG_USEC", "") if meant else ""
+    return env.get("NOTIFY_SOCKET", ""), int(micros) / 2e6 if micros.isdigit() else 0.0
+
+
 def _overridden(raw: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     merged = dict(raw)
     if dsn := env.get("TRUNKLINE_POSTGRES"):

@@ -8,6 +8,7 @@ import uvloop
 
 from engine import app, config
 from engine.cli.options import add_config
+from engine.ops.systemd import Notifier
 
 if TYPE_CHECKING:
     from engine.cli import Subparsers
@@ -26,4 +27,4 @@ def register(subparsers: "Subparsers") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = config.load(config.find(arguments.config))
-    return uvloop.run(app.run(settings, seed=arguments.seed))
+    return uvloop.run(app.run(settings, seed=arguments.seed, notifier=Notifier(*config.service_manager())))
