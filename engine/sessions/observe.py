@@ -10,6 +10,8 @@ from engine.calls.states import LegState
 from engine.sessions.session import Session
 from engine.telephony import events as t
 
+NORMAL_CLEARING = 16
+"""Q.850."""
 EARLY = (LegState.CREATED, LegState.DIALING)
 
 
@@ -78,6 +80,16 @@ def own_party(leg: Leg) -> str:
     return "caller" if leg.role == "caller" else "callee"
 
 
+def _left(session: Session, event: t.ChannelLeft) -> None:
+    """A channel that the dialplan gave us: Asterisk tells us of its hang-up and that it left us, but not of its end,
+    for its events are ours only while it is. One that was sent on in the dialplan lives, and nobody asked for its end.
+    """
+    leg = leg_of(session, event.channel.id)
+    if leg is not None and leg.role == "caller" and (leg.n in session.left_by or leg.n in session.asked):
+        session.gone.add(event.channel.id)
+        end_leg(session, leg, event.at, q850=NORMAL_CLEARING, sip_code=None)
+
+
 def _gone(session: Session, event: t.ChannelGone) -> None:
     session.gone.add(event.channel.id)
     leg = leg_of(session, event.channel.id)
@@ -127,6 +139,7 @@ _OBSERVERS: dict[type[t.TelephonyEvent], Callable[[Session, Any], None]] = {
     t.ChannelProgress: _progress,
     t.ChannelUp: _up,
     t.ChannelHangupRequested: _hangup_requested,
+    t.ChannelLeft: _left,
     t.ChannelGone: _gone,
     t.DtmfReceived: _dtmf,
     t.HoldChanged: _hold,

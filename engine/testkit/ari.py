@@ -1,0 +1,42 @@
+"""Asterisk as it sees itself, by bare ARI: what is left in it, whatever the engine believes."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import aiohttp
+
+DEADLINE = aiohttp.ClientTimeout(total=10)
+
+
+@dataclass
+class AsteriskView:
+    base: str
+    user: str
+    password: str
+    _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        word = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        self._session = aiohttp.ClientSession(headers={"Authorization": f"Basic {word}"}, timeout=DEADLINE)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def channels(self) -> list[dict[str, Any]]:
+        return list(await self._get("/channels"))
+
+    async def bridges(self) -> list[dict[str, Any]]:
+        return list(await self._get("/bridges"))
+
+    async def endpoint(self, name: str) -> dict[str, Any]:
+        """``state`` of a PJSIP endpoint: ``online`` once a phone has registered."""
+        return dict(await self._get(f"/endpoints/PJSIP/{name}"))
+
+    async def _get(self, path: str) -> Any:
+        assert self._session is not None
+        async with self._session.get(self.base + path) as answer:
+            answer.raise_for_status()
+            return await answer.json()
