@@ -15,7 +15,11 @@ def configure(*, form: str, level: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # The pretty one prints local variables, and in them one-time passwords and numbers.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     errors = structlog.processors.format_exc_info if form == "json" else structlog.processors.StackInfoRenderer()
     structlog.configure(

@@ -12,6 +12,9 @@ from engine.telephony import events as t
 
 NORMAL_CLEARING = 16
 """Q.850."""
+NO_ANSWER_TO_INVITE = 408
+"""What Asterisk itself puts down when no packet came back (RFC 3261, timer B)."""
+
 EARLY = (LegState.CREATED, LegState.DIALING)
 
 
@@ -102,7 +105,9 @@ def end_leg(
 ) -> None:
     """Write a leg's end down, with who ended it. A SIP code of a leg that we ended is Asterisk's invention."""
     by, why = session.left_by.get(leg.n), session.asked.get(leg.n)
-    if by is None and why is None:
+    if why is None and sip_code == NO_ANSWER_TO_INVITE and not (leg.ringing_at or leg.progress_at):
+        by = "network"
+    elif by is None and why is None:
         by = own_party(leg) if sip_code is not None else "network"
     elif by is None:
         by, sip_code = "peer" if why == "peer" else "engine", None

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from engine.config import AsteriskServer
-from engine.errors import Gone, Refused
+from engine.errors import Clash, Gone, Refused
 from engine.telephony import safe
 from engine.telephony.ari.link import HEARTBEAT, AriLink
 from engine.telephony.ari.translate import channel as to_channel
@@ -107,10 +107,12 @@ class AriSwitch:
             await self._link.call("playbacks", "stop", playbackId=safe.identifier(playback_id))
 
     async def create_bridge(self, bridge_id: str, *, kind: str = "mixing,dtmf_events") -> None:
-        await self._bridge("createWithId", bridge_id, type=kind)
+        with suppress(Clash):
+            await self._bridge("createWithId", bridge_id, type=kind)
 
     async def bridge_add(self, bridge_id: str, *channel_ids: str) -> None:
-        await self._members("addChannel", bridge_id, channel_ids)
+        # A bridge would tell each party of the other, and a leg that is not dialled yet would go out as anonymous.
+        await self._members("addChannel", bridge_id, channel_ids, inhibitConnectedLineUpdates="true")
 
     async def bridge_remove(self, bridge_id: str, *channel_ids: str) -> None:
         await self._members("removeChannel", bridge_id, channel_ids)
@@ -192,10 +194,11 @@ class AriSwitch:
     async def _bridge(self, nickname: str, bridge_id: str, **arguments: Any) -> None:
         await self._link.call("bridges", nickname, bridgeId=safe.identifier(bridge_id), **arguments)
 
-    async def _members(self, nickname: str, bridge_id: str, channel_ids: Sequence[str]) -> None:
+    async def _members(self, nickname: str, bridge_id: str, channel_ids: Sequence[str], **options: str) -> None:
         """Asterisk answers 400 where a channel of the list is no more."""
         try:
-            await self._bridge(nickname, bridge_id, channel=[safe.identifier(each) for each in channel_ids])
+            channels = [safe.identifier(each) for each in channel_ids]
+            await self._bridge(nickname, bridge_id, channel=channels, **options)
         except Refused as error:
             if error.status == _BAD_REQUEST:
                 raise Gone(str(error)) from error
