@@ -16,13 +16,9 @@ class Backoff:
 
     def next(self) -> float:
         """Seconds to wait after one more failure."""
-        ceiling = min(self._cap, self._first * 2 ** min(self._failures, 16))
+        ceiling = min(self._cap, self._first * (1 << min(self._failures, 16)))
         self._failures += 1
         return ceiling * _random.uniform(0.5, 1.0)
-
-    def slow_down(self) -> None:
-        """Go to the cap at once: trying again soon can only do harm."""
-        self._failures = 16
 
     def reset(self) -> None:
         self._failures = 0

@@ -30,6 +30,8 @@ HEARTBEAT: Final = 8.0
 SECURITY_FLOOR: Final = {22: (22, 10, 1), 20: (20, 20, 1)}
 """Releases from which ARI refuses dangerous dialplan functions."""
 _PROBES_LOST: Final = 2
+_TAKEN_OVER: Final = 30.0
+"""Seconds before the application is taken back: two engines of one name must not push each other out all the time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +46,8 @@ class AriLink:
         self._http: AriHttp | None = None
         self._client: aioari.Client | None = None
         self._task: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._taken_over = False
         self._backoff = Backoff()
         self._up = asyncio.Event()
         self.version = ""
@@ -86,7 +90,7 @@ class AriLink:
                 _log.warning("ari link failed", server=self._server.name, error=str(error))
             except Exception:  # noqa: BLE001 - a server that answers nonsense today may be mended tomorrow
                 _log.exception("ari link failed", server=self._server.name)
-            await asyncio.sleep(self._backoff.next())
+            await asyncio.sleep(_TAKEN_OVER if self._taken_over else self._backoff.next())
 
     async def _serve(self) -> None:
         """One link, from connecting to its loss."""
@@ -97,11 +101,12 @@ class AriLink:
             timeout=server.request_timeout,
             heartbeat=self._heartbeat,
         )
+        self._taken_over = False
         reader: asyncio.Task[None] | None = None
         try:
             self._client = client = await connect(self._base, http)
             client.on_event("*", self._take)
-            reader = asyncio.create_task(client.run(self._app), name=f"ari-reader-{server.name}")
+            self._reader = reader = asyncio.create_task(client.run(self._app), name=f"ari-reader-{server.name}")
             await _opened(http, reader)
             await self._check_version(client)
             await set_filter(client, http, self._base, self._app)
@@ -118,14 +123,15 @@ class AriLink:
         """Until the stream ends, or requests have no answer although it stands."""
         lost = 0
         while lost < _PROBES_LOST:
-            done, _ = await asyncio.wait({reader}, timeout=self._heartbeat)
-            if done:
+            await asyncio.wait({reader}, timeout=self._heartbeat)
+            if reader.done():
                 return
+            probe = asyncio.create_task(_answers(client), name=f"ari-probe-{self._server.name}")
             try:
-                await _operate(client, "asterisk", "ping")
-                lost = 0
-            except (LinkDown, RequestTimedOut):
-                lost += 1
+                await asyncio.wait({reader, probe}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                probe.cancel()
+            lost = 0 if probe.done() and probe.result() else lost + 1
         _log.warning("ari requests have no answer", server=self._server.name)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
@@ -141,8 +147,11 @@ class AriLink:
             _log.exception("event not taken", server=self._server.name, event_type=frame["type"])
 
     def _replaced(self) -> None:
+        """Another websocket took this application: ours stays open and hears nothing more."""
         _log.error("another engine took over this application name", server=self._server.name, app=self._app)
-        self._backoff.slow_down()
+        self._taken_over = True
+        if self._reader is not None:
+            self._reader.cancel()
 
     def _came_up(self) -> None:
         self._backoff.reset()
@@ -212,6 +221,15 @@ async def _operate(client: aioari.Client, resource: str, nickname: str, **argume
     given = {name: value for name, value in arguments.items() if value is not None}
     reply: Reply = await client.run_operation(operation, **given)
     return reply
+
+
+async def _answers(client: aioari.Client) -> bool:
+    """Whether requests are answered within their deadline."""
+    try:
+        await _operate(client, "asterisk", "ping")
+    except (LinkDown, RequestTimedOut):
+        return False
+    return True
 
 
 async def _opened(http: AriHttp, reader: asyncio.Task[None]) -> None:

@@ -1,0 +1,151 @@
+"""Two real Asterisks without an engine: ours, and the carrier simulator. For tests of what talks to Asterisk."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from engine.config import AsteriskServer, Trunk
+from engine.embedded import asterisk, environment
+from engine.embedded.carrier import render_carrier
+from engine.embedded.process import die_with_parent
+from engine.telephony.provision import Deployment, Folders, render
+
+TRUNK: Final = "carrier"
+"""The trunk's name: a number is dialled as ``PJSIP/<number>@carrier``."""
+_READY: Final = 20.0
+_STOPPED: Final = 3.0
+"""Seconds a stop may take; Asterisk waits up to 15 for channels."""
+_WORDS: Final = "p&w=?#%+ x"
+"""A password with all that a URL could trip over."""
+
+
+@dataclass
+class Server:
+    """One Asterisk as a child process."""
+
+    program: asterisk.Asterisk
+    folders: Folders
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with (self.folders.log / "console.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.program.start(self.folders.etc),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent(),
+            )
+        await self._ready()
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        try:
+            await asyncio.wait_for(self.process.wait(), _STOPPED)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        self.process = None
+
+    async def console(self, line: str) -> str:
+        done = await asyncio.create_subprocess_exec(
+            *self.program.console(self.folders.etc, line),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        said, _ = await done.communicate()
+        return said.decode(errors="replace")
+
+    async def _ready(self) -> None:
+        """Until all its modules are loaded. Raises TimeoutError."""
+        deadline = time.monotonic() + _READY
+        while "fully booted" not in (await self.console("core waitfullybooted")).lower():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Asterisk did not boot within {_READY} s; see {self.folders.log}")
+            await asyncio.sleep(0.05)
+
+
+@dataclass
+class Asterisks:
+    ours: Server
+    carrier: Server
+    server: AsteriskServer
+    """How to reach ours."""
+    results: Path
+    """What the simulator's callees heard."""
+
+
+@contextlib.asynccontextmanager
+async def asterisks(app: str) -> AsyncIterator[Asterisks]:
+    """Both, started in a folder of their own, ended and removed at the end."""
+    program = asterisk.find(environment.read(), lambda _: None)
+    with tempfile.TemporaryDirectory(prefix="tl-ast-") as base:
+        pair = _prepare(program, Path(base), app)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(pair.ours.start())
+                both.create_task(pair.carrier.start())
+            yield pair
+        finally:
+            await asyncio.gather(pair.ours.stop(), pair.carrier.stop())
+
+
+def _prepare(program: asterisk.Asterisk, base: Path, app: str) -> Asterisks:
+    ours, carrier = _folders(base / "ours", program), _folders(base / "carrier", program)
+    http, ami = _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
+    sip, far_sip = _free(socket.SOCK_DGRAM), _free(socket.SOCK_DGRAM)
+    render(
+        Deployment(
+            folders=ours,
+            sip=sip,
+            http=http,
+            ami=ami,
+            rtp=(21000, 21999),
+            ari_user="tester",
+            ari_password=_WORDS,
+            ami_user="tester",
+            ami_secret="secret",
+            app=app,
+            fastagi="127.0.0.1:4573",
+            softphones=(),
+            trunks={TRUNK: Trunk(host=far_sip)},
+            ringback="us",
+        )
+    )
+    render_carrier(carrier, far_sip, (22000, 22999), base / "results", sip)
+    server = AsteriskServer(
+        ari=f"http://{http}/ari",
+        ari_user="tester",
+        ari_password=SecretStr(_WORDS),
+        ami=ami,
+        ami_user="tester",
+        ami_secret=SecretStr("secret"),
+        cel=ours.cel,
+    )
+    return Asterisks(Server(program, ours), Server(program, carrier), server, base / "results")
+
+
+def _folders(base: Path, program: asterisk.Asterisk) -> Folders:
+    return Folders(
+        modules=program.modules,
+        data=program.data,
+        **{name: base / name for name in ("etc", "var", "run", "log", "spool", "db", "keys")},
+    )
+
+
+def _free(kind: socket.SocketKind) -> str:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"

@@ -1,0 +1,218 @@
+"""The ARI link against a real Asterisk behind a proxy that breaks."""
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from engine.config import AsteriskServer
+from engine.errors import LinkDown, RequestTimedOut
+from engine.telephony.ari.switch import AriSwitch
+from engine.telephony.events import ChannelEntered, ChannelUp, LinkLost, LinkRestored
+from engine.testkit.asterisks import TRUNK, Asterisks, asterisks
+from engine.testkit.proxy import FaultProxy
+from tests.contract.switches import Heard
+
+APP = "trunkline-links"
+HEARTBEAT = 0.4
+
+
+@pytest.fixture(scope="module")
+async def pair() -> AsyncIterator[Asterisks]:
+    async with asterisks(APP) as both:
+        yield both
+
+
+@pytest.fixture
+async def proxy(pair: Asterisks) -> AsyncIterator[FaultProxy]:
+    between = await FaultProxy.start("127.0.0.1", port_of(pair.server.ari))
+    yield between
+    await between.close()
+
+
+@pytest.fixture
+def server(pair: Asterisks, proxy: FaultProxy) -> AsteriskServer:
+    return pair.server.model_copy(update={"ari": f"http://127.0.0.1:{proxy.port}/ari", "request_timeout": 2.0})
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+async def switch(server: AsteriskServer, heard: Heard) -> AsyncIterator[AriSwitch]:
+    ari = AriSwitch(server, APP, heard, heartbeat=HEARTBEAT)
+    await ari.start()
+    await heard.wait(LinkRestored)
+    yield ari
+    if ari.up:
+        for channel in await ari.channels():
+            await ari.hangup(channel.id)
+    await ari.stop()
+
+
+def port_of(url: str) -> int:
+    return int(url.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
+
+
+def new_channel() -> str:
+    return f"tl-{secrets.token_hex(5)}-1"
+
+
+async def filtered(pair: Asterisks) -> list[str]:
+    """Event types that Asterisk keeps to itself for our application."""
+    password = pair.server.ari_password.get_secret_value()
+    headers = {"Authorization": aiohttp.encode_basic_auth(pair.server.ari_user, password)}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{pair.server.ari}/applications/{APP}") as answer,
+    ):
+        return [each["type"] for each in (await answer.json())["events_disallowed"]]
+
+
+async def test_cut_is_told_at_once_and_mended(
+    pair: Asterisks, proxy: FaultProxy, switch: AriSwitch, heard: Heard
+) -> None:
+    call = new_channel()
+    await switch.create_channel(call, f"PJSIP/15550000000@{TRUNK}", caller_id="")
+    await heard.wait(ChannelEntered, call)
+    assert "ChannelVarset" in await filtered(pair)
+    await proxy.cut()
+    await heard.wait(LinkLost, seconds=1)
+    assert not switch.up
+    began = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(LinkDown):
+            await switch.hangup(call)
+    assert time.monotonic() - began < 1
+    await proxy.restore()
+    await heard.wait(LinkRestored, number=2)
+    assert switch.up
+    assert "ChannelVarset" in await filtered(pair)
+    assert "Dial" not in await filtered(pair)
+    assert [channel.id for channel in await switch.channels()] == [call]
+
+
+async def test_channel_answers_in_the_gap_and_its_events_come_to_the_next_link(
+    proxy: FaultProxy, switch: AriSwitch, heard: Heard
+) -> None:
+    call = new_channel()
+    await switch.create_channel(call, f"PJSIP/15550001111@{TRUNK}", caller_id="")
+    await heard.wait(ChannelEntered, call)
+    await switch.dial(call, timeout=20)
+    await proxy.drop()
+    await heard.wait(LinkLost)
+    await heard.wait(LinkRestored, number=2)
+    async with asyncio.timeout(5):
+        while (await switch.channels())[0].state != "Up":
+            await asyncio.sleep(0.05)
+    await switch.play(call, f"{call}.p", ["tone:busy"])
+    assert len(heard.of(LinkLost)) == 1
+
+
+async def test_half_open_link_is_noticed(proxy: FaultProxy, switch: AriSwitch, heard: Heard) -> None:
+    proxy.stall()
+    waiting = asyncio.create_task(switch.channels())
+    await heard.wait(LinkLost, seconds=HEARTBEAT * 5)
+    with pytest.raises((LinkDown, RequestTimedOut)):
+        await waiting
+    await proxy.restore()
+    await heard.wait(LinkRestored, number=2)
+    assert await switch.channels() == []
+
+
+async def test_requests_without_answer_end_a_link_whose_stream_stands(
+    pair: Asterisks, server: AsteriskServer, heard: Heard
+) -> None:
+    """Asterisk's web server hangs but its websocket's keep-alive goes on: only our own probe can tell."""
+    stuck = server.model_copy(update={"request_timeout": 0.2})
+    switch = AriSwitch(stuck, APP, heard, heartbeat=HEARTBEAT)
+    await switch.start()
+    await heard.wait(LinkRestored)
+
+    async def no_answer(*_: object, **__: object) -> None:
+        raise RequestTimedOut("probe")
+
+    link = switch._link
+    assert link._http is not None
+    link._http.request = no_answer  # type: ignore[method-assign, assignment]
+    await heard.wait(LinkLost, seconds=HEARTBEAT * 10)
+    await heard.wait(LinkRestored, number=2)
+    await switch.stop()
+
+
+async def test_slow_link_is_no_lost_link(proxy: FaultProxy, switch: AriSwitch, heard: Heard) -> None:
+    proxy.slow(0.05)
+    for _ in range(5):
+        await switch.channels()
+    assert not heard.of(LinkLost)
+
+
+async def test_asterisk_killed_and_back(pair: Asterisks, switch: AriSwitch, heard: Heard) -> None:
+    await pair.ours.stop(signal.SIGKILL)
+    await heard.wait(LinkLost, seconds=2)
+    await pair.ours.start()
+    await heard.wait(LinkRestored, number=2, seconds=15)
+    call = new_channel()
+    await switch.create_channel(call, f"PJSIP/15550001111@{TRUNK}", caller_id="15168148111")
+    await heard.wait(ChannelEntered, call)
+    await switch.dial(call, timeout=10)
+    await heard.wait(ChannelUp, call)
+
+
+async def test_many_requests_at_once_use_few_connections(proxy: FaultProxy, switch: AriSwitch) -> None:
+    before = proxy.accepted
+    await asyncio.gather(*(switch.channels() for _ in range(300)))
+    assert proxy.accepted - before <= 20
+
+
+async def test_listener_that_fails_costs_nobody_the_link(server: AsteriskServer, heard: Heard) -> None:
+    def fails_once(event: object) -> None:
+        heard(event)  # type: ignore[arg-type]
+        if len(heard.of(ChannelEntered)) == 1 and isinstance(event, ChannelEntered):
+            raise RuntimeError("listener")
+
+    switch = AriSwitch(server, APP, fails_once, heartbeat=HEARTBEAT)
+    await switch.start()
+    await heard.wait(LinkRestored)
+    for call in (new_channel(), new_channel()):
+        await switch.create_channel(call, f"PJSIP/15550000000@{TRUNK}", caller_id="")
+        await heard.wait(ChannelEntered, call)
+        await switch.hangup(call)
+    assert not heard.of(LinkLost)
+    await switch.stop()
+
+
+async def test_wrong_password_never_comes_up_and_stops_cleanly(server: AsteriskServer, heard: Heard) -> None:
+    switch = AriSwitch(server.model_copy(update={"ari_user": "nobody"}), APP, heard, heartbeat=HEARTBEAT)
+    await switch.start()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(switch.wait_up(), 0.5)
+    with pytest.raises(LinkDown):
+        await switch.channels()
+    await switch.stop()
+    assert heard.events == []
+
+
+async def test_taken_over_link_counts_as_lost(server: AsteriskServer, switch: AriSwitch, heard: Heard) -> None:
+    others = Heard()
+    other = AriSwitch(server, APP, others, heartbeat=HEARTBEAT)
+    await other.start()
+    await others.wait(LinkRestored)
+    await heard.wait(LinkLost, seconds=2)
+    assert other.up
+    await other.stop()
+
+
+async def test_deliberate_stop_tells_no_loss(server: AsteriskServer, heard: Heard) -> None:
+    switch = AriSwitch(server, APP, heard, heartbeat=HEARTBEAT)
+    await switch.start()
+    await heard.wait(LinkRestored)
+    await switch.stop()
+    assert not heard.of(LinkLost)
+    assert not switch.up
