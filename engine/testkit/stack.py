@@ -5,12 +5,14 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from engine.embedded.carrier import Heard
+from engine.embedded.environment import child_environment
 from engine.embedded.stack import answers
 from engine.telephony.cel import CelFile, ChannelHistory
 from engine.testkit import heard
@@ -21,6 +23,7 @@ from engine.testkit.phone import Phone
 from engine.testkit.poll import eventually
 
 READY_WITHIN = 30.0
+COMMAND_WITHIN = 20.0
 _LOG_TAIL = 40
 """Lines."""
 
@@ -95,6 +98,23 @@ class Stack:
             return found if done else None
 
         return await eventually(look, within=within, what=f"end of {', '.join(channel_ids)} in CEL", every=0.05)
+
+    # -- the command line ------------------------------------------------------------------------------------------
+
+    async def trunkline(self, *words: str) -> str:
+        """Standard output of ``trunkline WORDS…`` about this stack; asserts that it went well."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "engine", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd="/",
+            env=child_environment({"TRUNKLINE_STATE": str(self.state)}),
+        )
+        async with asyncio.timeout(COMMAND_WITHIN):
+            out, err = await process.communicate()
+        assert process.returncode == 0, f"trunkline {' '.join(words)}: {err.decode()}"
+        return out.decode()
 
     # -- processes -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,18 @@
+"""Every test here is a user's: HTTP and SIP in, sound, records and Asterisk's own log out."""
+
+import pytest_asyncio
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def nothing_left(no_leaks):
+    """After each test nothing of a call is left in Asterisk or the engine."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hasty(stack):
+    """account_2's API, with a short patience: 2 s for the agent, 3 s for the destination, 8 s for a call, no prompt."""
+    await stack.trunkline(
+        *("accounts", "limits", "account_2", "agent_ring=2", "destination_ring=3", "max_duration=8"),
+        "connect_prompt=off",
+    )
+    return stack.api2

@@ -1,0 +1,108 @@
+"""Calls as the tests here place them, and what they check of every one that has ended."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import numpy as np
+
+from engine.testkit import numbers
+from engine.testkit.client import at, leg_of
+from engine.testkit.heard import Callee
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Finished:
+    """A click-to-call that is over, seen from all sides."""
+
+    agent_number: str
+    customer_number: str
+    request_id: str
+    call: dict
+    cdr: dict
+    agent: Callee | None = None
+    customer: Callee | None = None
+    """None: the simulator has no call of that number."""
+    story: str = ""
+    cel: dict = field(default_factory=dict)
+
+    def leg(self, role):
+        return leg_of(self.call, role)
+
+
+async def click_to_call(api, stack, *, agent=None, customer=None, then=None, within=20.0, **fields):
+    """Place a call, do ``then(request_id)`` while it runs, wait for its end, and gather what all sides know of it."""
+    agent, customer = agent or numbers.plain(), customer or numbers.plain()
+    request_id = await api.click2call(agent, customer, **fields)
+    if then is not None:
+        await then(request_id)
+    call = await api.wait_ended(request_id, within)
+    return await finished(api, stack, request_id, agent, customer, call)
+
+
+async def finished(api, stack, request_id, agent, customer, call):
+    dialled = [leg for leg in call["legs"] if leg["number"].isdigit() and len(leg["number"]) > 6]
+    heard = await asyncio.gather(*(stack.callee(leg["number"]) for leg in dialled if leg["sip_code"] is None))
+    by_number = {callee.kept.number: callee for callee in heard}
+    return Finished(
+        agent,
+        customer,
+        request_id,
+        call,
+        await api.cdr(request_id),
+        by_number.get(agent),
+        by_number.get(customer),
+        await api.story(request_id),
+        dict(await stack.ended_channels(*(leg["channel_id"] for leg in call["legs"]))),
+    )
+
+
+def agrees_with_cel(done):
+    """Leg by leg: answered or not, and its times within a second, are those of Asterisk's own record."""
+    for leg in done.call["legs"]:
+        history = done.cel[leg["channel_id"]]
+        assert (leg["answered_at"] is None) == (history.answered_at is None), f"{leg}\n{history}\n{done.story}"
+        pairs = [
+            ("created_at", history.created_at),
+            ("answered_at", history.answered_at),
+            ("ended_at", history.ended_at),
+        ]
+        for name, told in pairs:
+            if leg[name] is not None:
+                assert abs((at(leg[name]) - told).total_seconds()) < 1, f"{name}: {leg[name]} {told}\n{done.story}"
+
+
+def agrees_with_its_record(done):
+    """The CDR tells the same as the call and its legs."""
+    cdr, call = done.cdr, done.call
+    last = done.leg("customer") or done.leg("agent")
+    assert cdr["request_id"] == call["request_id"]
+    assert cdr["account_id"] == call["account"]
+    assert cdr["dialed_number"] == last["number"]
+    assert cdr["uniqueid"] == call["legs"][0]["channel_id"]
+    assert cdr["recording_name"] == (call["recording_name"] or "")
+    assert cdr["call_date"] == cdr["end"]
+    assert_same_second(cdr["end"], at(call["ended_at"]))
+    answered = last["answered_at"] if last["role"] == "customer" else None
+    assert_same_second(cdr["answer"], at(answered) if answered else EPOCH)
+    billed = (at(call["ended_at"]) - at(answered)).total_seconds() if answered else 0.0
+    assert abs(cdr["billsec"] - billed) < 0.05
+    assert call["created_at"] <= call["legs"][0]["created_at"]
+    lasted = (at(call["ended_at"]) - at(call["created_at"])).total_seconds()
+    assert 0 <= lasted - cdr["call_duration"] < 1
+
+
+def assert_same_second(http_date, when):
+    assert abs((parsedate_to_datetime(http_date) - when).total_seconds()) <= 1
+
+
+def after(samples, seconds):
+    """What was heard from that many seconds on."""
+    return samples[int(seconds * 8000) :]
+
+
+def joined(*samples):
+    return np.concatenate(samples)
