@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml
 	    echo "$(PYTHON) can't make a virtual environment: install the package python3-venv, or uv"; exit 1; }; \
 	  $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null || { \
 	    echo "$(VENV) has no pip: delete it and try again"; exit 1; }; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; \
 	fi
 	@touch $@

@@ -156,7 +156,7 @@ def _fetch_from(source: Source, wanted: PackageSet, root: Path, architecture: st
 
 def _newer_keyring(source: Source, cache: Path, architecture: str, say: Progress) -> Path:
     """The archive keyring of the host's own release, which the host's keys vouch for."""
-    say("the keys of this host don't verify that suite; fetching the archive keyring of its own release")
+    say("that suite can't be read with the keys of this host; trying the archive keyring of its own release")
     wanted = PackageSet("keyring", ("debian-archive-keyring",), suite=source.suite)
     root = cache / wanted.folder(architecture)
     apt = _Apt(cache / "apt-keyring", source, suite=source.suite, architecture=architecture, say=say)
@@ -245,6 +245,7 @@ class _Apt:
             "APT::Default-Release": "",
             "APT::Install-Recommends": "false",
             "APT::Sandbox::User": "",
+            "APT::Update::Error-Mode": "any",
             "APT::Get::List-Cleanup": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",

@@ -18,13 +18,14 @@ async def announce(stack: Stack) -> None:
 
 
 async def run(stack: Stack, body: Callable[[Stack], Awaitable[None]]) -> int:
-    """Start ``stack``, do ``body``, stop it. The first SIGTERM or SIGINT ends the body and stops in order; any later
-    one ends the engine at once. Gives 0, also after a signal; what ``start`` or ``body`` raise comes through.
+    """Start ``stack``, do ``body``, stop it. The first SIGTERM, SIGINT or SIGHUP ends the body and stops in order; any
+    later one ends the engine at once. Gives 0, also after a signal; what ``start`` or ``body`` raise comes through.
     """
     _watch_children_without_threads()
     stop, hasten = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)  # nohup
+    for number in (signal.SIGTERM, signal.SIGINT, *hangup):
         loop.add_signal_handler(number, lambda: hasten.set() if stop.is_set() else stop.set())
     work = asyncio.create_task(_work(stack, body), name="stack")
     ended = asyncio.create_task(stop.wait(), name="stop signal")

@@ -286,6 +286,18 @@ def test_a_trunk_and_a_database_of_ones_own_replace_ours(made: Path):
         assert "5999" in (made / "asterisk/etc/pjsip_trunks.conf").read_text()
 
 
+def test_two_stacks_on_one_database_have_the_same_accounts(made: Path):
+    with running(made) as run:
+        first = run.ready()
+        with running(made.with_name("second"), TRUNKLINE_POSTGRES=first["postgres"]) as other:
+            second = other.ready()
+            assert (second["auth"], second["account_2"]) == (first["auth"], first["account_2"])
+            assert second["asterisk"]["ari_password"] != first["asterisk"]["ari_password"]
+            ids = [(folder / "engine.yaml").read_text().splitlines()[0] for folder in (made, other.state)]
+            assert ids[0].startswith("engine_id: ")
+            assert ids[0] != ids[1]
+
+
 def test_own_settings_reach_engine_and_asterisk(made: Path):
     made.mkdir()
     (made / "trunkline.yaml").write_text("trunks: {voip: {host: sip.example.net, user: me, secret: s3cret}}\n")

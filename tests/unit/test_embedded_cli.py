@@ -73,4 +73,4 @@ def test_doctor_speaks_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_a_line_of_the_timeline_leaves_out_what_is_not_known():
     event = {"type": "leg.ended", "data": {"sip_code": 486, "q850": None, "hangup_by": "callee", "x": ""}}
-    assert line(event) == "leg.ended          sip_code=486 hangup_by=callee"
+    assert line(event) == "leg.ended         sip_code=486 hangup_by=callee"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.embedded import asterisk, debian, environment, process, state
-from engine.embedded.stack import merge
+from engine.embedded.plan import merge, shared_auths
 from engine.embedded.supervisor import pause
 from engine.errors import ConfigError
 
@@ -147,6 +147,17 @@ def test_own_settings_lie_over_generated_ones_one_level_deep():
         "ringback": "de",
     }
     assert generated["http"] == {"host": "127.0.0.1", "port": 1}
+
+
+def test_accounts_of_a_shared_database_are_not_to_be_guessed(tmp_path: Path):
+    secrets = state.open_secrets(state.State(tmp_path), no_words)
+    own = (secrets.auth, secrets.auth_2)
+    assert shared_auths(secrets, "postgresql://u@h/d") == own
+    assert shared_auths(secrets, "postgresql://u:short@h/d") == own
+    long = "x" * 24
+    derived = shared_auths(secrets, f"postgresql://u:{long}@h/d")
+    assert derived == shared_auths(secrets, f"postgresql://v:{long}@otherhost:1/d")
+    assert len({*derived, *own, long}) == 5
 
 
 def test_a_package_set_has_a_tree_of_its_own_for_each_content():
