@@ -1,11 +1,12 @@
 """Record a conversation, each side on its own; merged after the call, also when the engine died in between."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from engine import ids
 from engine.calls.events import Kind
 from engine.calls.model import Leg
-from engine.errors import TelephonyError
+from engine.errors import Clash, TelephonyError
 from engine.sessions.session import Session
 from engine.store.port import RecordingRow
 
@@ -26,7 +27,7 @@ async def record_sides(session: Session, option: str, parties: dict[str, Leg]) -
     if sides is None:
         return
     if session.call.recording_name:
-        _resume(session, sides, parties)
+        _listen_to_all(session, sides, parties)
         return
     name = recording_name(session.call.request_id)
     files = {side: ids.recording_id(parties[side].channel_id) for side in sides}
@@ -34,15 +35,13 @@ async def record_sides(session: Session, option: str, parties: dict[str, Leg]) -
     session.keep(_row(session, name, option, files, started_at))
     session.record(Kind.RECORDING_STARTED, recording_name=name, option=option, sides=files)
     await session.committed()
-    _resume(session, sides, parties)
+    _listen_to_all(session, sides, parties)
 
 
-def _resume(session: Session, sides: tuple[str, ...], parties: dict[str, Leg]) -> None:
-    """Start the sides that nobody listens to yet: all of them, or, after a restart, what the last process left out."""
+def _listen_to_all(session: Session, sides: tuple[str, ...], parties: dict[str, Leg]) -> None:
     for side in sides:
         leg = parties[side]
-        if ids.snoop_id(leg.channel_id) not in session.entered:
-            session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id)), f"record {side}")
+        session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id)), f"record {side}")
 
 
 def _row(
@@ -61,12 +60,15 @@ def _row(
 
 
 async def _listen(session: Session, leg: Leg, file: str) -> None:
-    """A snoop channel that hears the party, and its recording: a channel in a bridge can't be recorded itself."""
+    """A snoop channel that hears the party, and its recording: a channel in a bridge can't be recorded itself. After a
+    restart, what the last process did of this is left as it is."""
     snoop = ids.snoop_id(leg.channel_id)
     try:
-        await session.switch.snoop(leg.channel_id, snoop)
-        await session.until(lambda: snoop in session.entered or not leg.alive, ENTERS_WITHIN)
-        await session.switch.record(snoop, file)
+        if snoop not in session.entered:
+            await session.switch.snoop(leg.channel_id, snoop)
+            await session.until(lambda: snoop in session.entered or not leg.alive, ENTERS_WITHIN)
+        with suppress(Clash):
+            await session.switch.record(snoop, file)
     except TelephonyError as error:
         if leg.alive:
             session.record(Kind.RECORDING_FAILED, leg=leg.n, error=type(error).__name__)
