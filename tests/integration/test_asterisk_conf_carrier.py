@@ -1,6 +1,7 @@
 """The carrier simulator's callees (CONTRACT.md §4), each called by real SIP: causes, order, sound and what is kept."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -313,7 +314,7 @@ async def test_a_silent_leg_lives_longer_than_the_far_ends_rtp_timeout(pair: Pai
 @pytest.mark.long
 async def test_far_ends_of_a_killed_asterisk_end_by_themselves() -> None:
     async with running_pair() as doomed:
-        with pytest.raises((aiohttp.ClientError, AssertionError)):
+        with contextlib.suppress(aiohttp.ClientError):  # the ARI link of the killed one
             async with ari(doomed) as client:
                 await client.leg("orphan", "919979270061")
                 await client.of("Up", "orphan")
