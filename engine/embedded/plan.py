@@ -83,6 +83,8 @@ def prepare(environment: Environment, say: Say) -> Plan:
 
 def _plan(state: State, environment: Environment, lock: IO[str], say: Say, undo: contextlib.ExitStack) -> Plan:
     found = asterisk.find(environment, say)
+    if asterisk.below_floor(found.release):
+        say(f"Asterisk {found.version} has known security holes; `trunkline doctor` says more")
     secrets = open_secrets(state, say)
     database = None if environment.postgres else _database(state, secrets, say)
     dsn = environment.postgres or (database.dsn(secrets.postgres) if database else "")
