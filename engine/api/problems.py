@@ -53,6 +53,8 @@ def response(error: Exception) -> web.Response:
     status = status_of(error)
     if status == 500:  # noqa: PLR2004
         return _unforeseen(error)
+    if isinstance(error, errors.StoreError | errors.TelephonyError):
+        log.warning("part_away", error=f"{type(error).__name__}: {error}")
     message, reasons = _told(error)
     return envelope(status, message, reasons, _headers(error, status))
 

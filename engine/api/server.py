@@ -18,6 +18,8 @@ from engine.errors import Forbidden
 
 log = structlog.get_logger(__name__)
 
+_POLLED = frozenset(route.path for route in OPEN_ROUTES)
+"""Asked for all the time, by programs."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -63,5 +65,6 @@ def _note(metrics: ApiMetrics, request: web.Request, status: int, seconds: float
     route = resource.canonical if resource is not None else "none"
     metrics.requests.labels(route, request.method, str(status)).inc()
     metrics.seconds.labels(route).observe(seconds)
-    write = log.debug if status < 400 else log.info  # noqa: PLR2004
+    refused = status >= 400 and route not in _POLLED  # noqa: PLR2004
+    write = log.info if refused else log.debug
     write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))
