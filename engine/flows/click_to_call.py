@@ -54,7 +54,7 @@ async def _let_hear(session: Session, agent: Leg, bridge: str) -> None:
         customer = session.call.leg("customer")
         return not agent.up or (customer is not None and (customer.up or not customer.alive))
 
-    await play(session, agent, session.services.prompts["connecting"], longest=10, stop_when=decided)
+    await play(session, agent, *session.services.prompts["connecting"], longest=10, stop_when=decided)
     await session.until(lambda: decided() or _dialed(session), 10)
     if decided():
         return
@@ -90,4 +90,6 @@ async def _announce(session: Session, bridge: str, agent: Leg, customer: Leg) ->
     await session.attempt(session.switch.destroy_bridge(bridge))
     session.bridges.discard(bridge)
     prompts = session.services.prompts
-    await play(session, agent, prompts.get(disposition.end_reason(customer), prompts["failed"]), longest=15)
+    congested = disposition.of_leg(customer) is disposition.CONGESTION
+    reason = "congestion" if congested else disposition.end_reason(customer)
+    await play(session, agent, *prompts.get(reason, prompts["failed"]), longest=15)

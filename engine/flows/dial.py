@@ -55,5 +55,5 @@ def _options(session: Session, params: Mapping[str, Any], bridge: str, caller: L
 async def _refuse(session: Session, caller: Leg) -> None:
     """Say so: a phone that only goes silent is a support call."""
     if await answer(session, caller):
-        await play(session, caller, session.services.prompts["not_allowed"], longest=15)
+        await play(session, caller, *session.services.prompts["not_allowed"], longest=15)
     await hangup(session, caller, cause=CAUSES["rejected"])

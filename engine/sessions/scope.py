@@ -110,7 +110,7 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
 async def hang_up_all(session: Session, why: str) -> None:
     """End every leg that is left, and see that it has ended."""
     legs = session.live_legs()
-    if any(not leg.alive and leg.n not in session.asked for leg in session.call.legs.values()) and why == "flow":
+    if why == "flow" and session.call.bridged_at and len(legs) < len(session.call.legs):
         why = "peer"
     await session.attempt(*(session.hangup(leg, why) for leg in legs))
     await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))

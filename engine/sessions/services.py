@@ -1,7 +1,7 @@
 """What every live call is handed: its memory, its clock, its routes. No module state."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ class Services:
     """Told the name of a recording whose call has ended."""
     link_patience: float = 10.0
     """Seconds that a call waits for a lost link before it takes a command for undone."""
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Purpose of a prompt → media URI."""
 
 

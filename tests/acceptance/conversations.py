@@ -40,21 +40,19 @@ async def click_to_call(api, stack, *, agent=None, customer=None, then=None, wit
     if then is not None:
         await then(request_id)
     call = await api.wait_ended(request_id, within)
-    return await finished(api, stack, request_id, agent, customer, call)
+    return await finished(api, stack, request_id, (agent, customer), call)
 
 
-async def finished(api, stack, request_id, agent, customer, call):
-    dialled = [leg for leg in call["legs"] if leg["number"].isdigit() and len(leg["number"]) > 6]
-    heard = await asyncio.gather(*(stack.callee(leg["number"]) for leg in dialled if leg["sip_code"] is None))
-    by_number = {callee.kept.number: callee for callee in heard}
+async def finished(api, stack, request_id, parties, call):
+    """``parties``: the numbers of agent and customer. Who never answered a packet, or was refused, kept no sound."""
+    reached = [leg["number"] for leg in call["legs"] if leg["sip_code"] is None and not leg["number"].endswith("0408")]
+    heard = dict(zip(reached, await asyncio.gather(*map(stack.callee, reached)), strict=True))
     return Finished(
-        agent,
-        customer,
+        *parties,
         request_id,
         call,
         await api.cdr(request_id),
-        by_number.get(agent),
-        by_number.get(customer),
+        *(heard.get(number) for number in parties),
         await api.story(request_id),
         dict(await stack.ended_channels(*(leg["channel_id"] for leg in call["legs"]))),
     )
