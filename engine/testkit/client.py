@@ -48,7 +48,7 @@ class Client:
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=DEADLINE)
+        self._session = aiohttp.ClientSession(timeout=DEADLINE, connector=aiohttp.TCPConnector(limit=8))
         return self
 
     async def __aexit__(self, *_: object) -> None:
