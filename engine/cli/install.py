@@ -61,10 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
 async def reload(server: AsteriskServer) -> None:
     """Have Asterisk read its pjsip objects again: transports, registrations and calls are left alone."""
     url = f"{server.ari.rstrip('/')}/asterisk/modules/res_pjsip.so"
-    auth = aiohttp.BasicAuth(server.ari_user, server.ari_password.get_secret_value())
-    timeout = aiohttp.ClientTimeout(total=RELOAD_WITHIN)
+    credentials = aiohttp.encode_basic_auth(server.ari_user, server.ari_password.get_secret_value(), encoding="utf-8")
+    headers, timeout = {"Authorization": credentials}, aiohttp.ClientTimeout(total=RELOAD_WITHIN)
     try:
-        async with aiohttp.ClientSession(auth=auth, timeout=timeout) as client, client.put(url) as answer:
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as client, client.put(url) as answer:
             if answer.status >= 400:  # noqa: PLR2004
                 raise Refused(f"{server.name} answered the reload with {answer.status}", status=answer.status)
     except aiohttp.ClientError as error:
