@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import tempfile
@@ -31,7 +30,7 @@ def register(subparsers: "Subparsers") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if arguments.state or os.environ.get("TRUNKLINE_STATE"):
+    if arguments.state or environment.names_state():
         return _demo(arguments.state)
     with tempfile.TemporaryDirectory(prefix="trunkline-demo-") as folder:
         return _demo(Path(folder) / "var")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.embedded import sources
+from engine.embedded.environment import child_environment
 from engine.embedded.process import die_with_parent
 from engine.embedded.sources import Source
 from engine.errors import TrunklineError
@@ -270,7 +271,7 @@ def _run(command: Sequence[str], *, seconds: float, line: Callable[[str], None] 
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        env=child_environment({"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}),
         preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread
     ) as tool:
         assert tool.stdout is not None

@@ -56,6 +56,11 @@ def read(environ: Mapping[str, str] | None = None, *, state: Path | None = None)
     )
 
 
+def names_state(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``TRUNKLINE_STATE`` names a folder."""
+    return bool((os.environ if environ is None else environ).get("TRUNKLINE_STATE"))
+
+
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     """``${XDG_CACHE_HOME:-~/.cache}/trunkline``; a relative XDG_CACHE_HOME is ignored, as its specification says."""
     env = os.environ if environ is None else environ
