@@ -130,13 +130,17 @@ async def test_more_connections_than_the_engine_needs_are_served(pair: Pair) -> 
 
 async def test_a_new_trunk_is_reloaded_without_touching_a_call(pair: Pair) -> None:
     port = free_port()
-    added = {"other": Trunk(host=f"127.0.0.1:{port}", user="u", secret="x;y")}
+    added = {"other": Trunk(host=f"127.0.0.1:{port}", user="u", secret="x;y", register=True)}
     async with ari(pair) as client, SipPhone(host_port(pair.deployment.sip), "u", port=port) as far:
         await client.leg("kept-1", "919979270001")
         await client.of("Up", "kept-1")
         render_trunks(replace(pair.deployment, trunks={**pair.deployment.trunks, **added}))
         try:
             await client.request("PUT", "/asterisk/modules/res_pjsip.so")
+            register = await far.request("REGISTER")
+            assert register.headers["to"] == "<sip:u@127.0.0.1>"
+            assert "<sip:u@127.0.0.1" in register.headers["contact"]
+            far.answer(register, "200 OK")
             endpoint = {"endpoint": "PJSIP/15551112222@other", "app": "conf-test", "channelId": "new-1"}
             await client.request("POST", "/channels/create", **endpoint)
             await client.of("StasisStart", "new-1")
