@@ -12,7 +12,6 @@ import pwd
 import shutil
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,20 +141,20 @@ def open_path(folder: Path, identity: Identity) -> None:
 
 
 def _initialise(server: Postgres, password: str) -> None:
-    """``initdb`` and the database, in a folder that gets its name when it is complete."""
+    """``initdb`` and the database, in a folder that gets its place when it is complete; half of one is begun anew."""
     partial = server.data.with_name(server.data.name + ".new")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
-    with tempfile.NamedTemporaryFile("w", prefix="trunkline-", encoding="ascii") as word:
-        word.write(password + "\n")
-        word.flush()
-        if server.identity:
-            os.chown(partial, server.identity.uid, server.identity.gid)
-            os.fchown(word.fileno(), server.identity.uid, server.identity.gid)
-        words = ("-D", str(partial), "-U", USER, f"--pwfile={word.name}", "--auth=scram-sha-256", "--no-locale")
-        _run(server, "initdb", *words, "--encoding=UTF8", "--no-instructions")
-    _run(server, "postgres", "--single", "-D", str(partial), "postgres", standard_input=f"CREATE DATABASE {DATABASE}\n")
-    partial.rename(server.data)
+    data, word = partial / "data", partial / "password"
+    word.write_text(password + "\n", encoding="ascii")
+    if server.identity:
+        for path in (word, partial):
+            os.chown(path, server.identity.uid, server.identity.gid)
+    words = ("-D", str(data), "-U", USER, f"--pwfile={word}", "--auth=scram-sha-256", "--no-locale")
+    _run(server, "initdb", *words, "--encoding=UTF8", "--no-instructions")
+    _run(server, "postgres", "--single", "-D", str(data), "postgres", standard_input=f"CREATE DATABASE {DATABASE}\n")
+    data.rename(server.data)
+    shutil.rmtree(partial)
 
 
 def _run(server: Postgres, program: str, *words: str, standard_input: str = "") -> None:
