@@ -56,7 +56,10 @@ def response(error: Exception) -> web.Response:
     if isinstance(error, errors.StoreError | errors.TelephonyError):
         log.warning("part_away", error=f"{type(error).__name__}: {error}")
     message, reasons = _told(error)
-    return envelope(status, message, reasons, _headers(error, status))
+    answer = envelope(status, message, reasons, _headers(error, status))
+    if status == 413:  # noqa: PLR2004
+        answer.force_close()  # what is left of the body is not worth reading
+    return answer
 
 
 def envelope(
@@ -87,7 +90,7 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
         return {"Retry-After": str(getattr(error, "retry_after", RETRY_AFTER))}
     if status == 401:  # noqa: PLR2004
         return {"WWW-Authenticate": 'Account realm="trunkline"'}
-    return {"Connection": "close"} if status == 413 else {}  # noqa: PLR2004
+    return {}
 
 
 def _unforeseen(error: Exception) -> web.Response:

@@ -28,7 +28,11 @@ def create_app(ctx: Context) -> web.Application:
     app = web.Application(middlewares=[_around(ApiMetrics(ctx.registry))], client_max_size=ctx.config.http.max_body)
     limiter = RateLimiter()
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, endpoint(ctx, route, limiter))
+        serve = endpoint(ctx, route, limiter)
+        if route.method == "GET":
+            app.router.add_get(route.path, serve)  # answers HEAD too
+        else:
+            app.router.add_route(route.method, route.path, serve)
     for opened in OPEN_ROUTES:
         app.router.add_get(opened.path, opened.handler(ctx))
     return app

@@ -69,7 +69,8 @@ async def _records(store: Database, call: Call) -> list[CallRecord]:
 async def _list(arguments: argparse.Namespace, store: Database) -> int:
     calls = PgCalls(store)
     ids = await calls.listed(arguments.account, states=(arguments.state,), limit=arguments.limit, before=None)
-    shown = [replay(await _events(store, request_id)) for request_id in ids]
+    timelines = await calls.timelines(ids)
+    shown = [replay(timelines[request_id]) for request_id in ids if request_id in timelines]
     if arguments.json:
         as_json([call_view(call) for call in shown])
     else:

@@ -42,8 +42,10 @@ async def page(
 ) -> tuple[list[Call], str | None]:
     """Calls, newest first, and the cursor of the next page (None: that was the last one)."""
     ids = await ctx.calls.listed(account, states=(state,), limit=limit + 1, before=before)
-    shown = [await show(ctx, account, request_id) for request_id in ids[:limit]]
-    return shown, ids[limit - 1] if len(ids) > limit else None
+    shown = {request_id: live(ctx, account, request_id) for request_id in ids[:limit]}
+    stored = await ctx.calls.timelines([request_id for request_id, call in shown.items() if call is None])
+    found = [call or replay(stored[request_id]) for request_id, call in shown.items() if call or request_id in stored]
+    return found, ids[limit - 1] if len(ids) > limit else None
 
 
 async def end(ctx: Context, account: str, request_id: str) -> None:

@@ -48,10 +48,8 @@ class PgCalls:
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
         calls = [rows.new_call(row) for row in await self._database.fetch("live_calls", engine)]
-        timelines: dict[str, list[Event]] = {call.request_id: [] for call in calls}
-        for row in await self._database.fetch("events_of", list(timelines)):
-            timelines[row["request_id"]].append(rows.event(row))
-        return [(call, timelines[call.request_id]) for call in calls]
+        timelines = await self.timelines([call.request_id for call in calls])
+        return [(call, timelines.get(call.request_id, [])) for call in calls]
 
     async def is_live(self, request_ids: Sequence[str]) -> set[str]:
         found = await self._database.fetch("not_ended", list(request_ids))
@@ -60,6 +58,12 @@ class PgCalls:
     async def events(self, request_id: str, account: str | None = None) -> list[Event] | None:
         found = await self._database.fetch("timeline", request_id, account)
         return [rows.event(row) for row in found if row["seq"] is not None] if found else None
+
+    async def timelines(self, request_ids: Sequence[str]) -> dict[str, list[Event]]:
+        found: dict[str, list[Event]] = {}
+        for row in await self._database.fetch("events_of", list(request_ids)):
+            found.setdefault(row["request_id"], []).append(rows.event(row))
+        return found
 
     async def listed(self, account: str | None, *, states: Sequence[str], limit: int, before: str | None) -> list[str]:
         ended = "listed_of_all" if account is None else "listed_of_account"

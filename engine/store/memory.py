@@ -149,6 +149,10 @@ class MemoryCalls:
         stored = self._find(request_id, account)
         return stored.timeline if stored else None
 
+    async def timelines(self, request_ids: Sequence[str]) -> dict[str, list[Event]]:
+        found = {request_id: await self.events(request_id) for request_id in request_ids}
+        return {request_id: events for request_id, events in found.items() if events}
+
     async def listed(self, account: str | None, *, states: Sequence[str], limit: int, before: str | None) -> list[str]:
         found = self._newest()
         if before is not None:

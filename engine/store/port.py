@@ -167,6 +167,9 @@ class Calls(Protocol):
     async def events(self, request_id: str, account: str | None = None) -> list[Event] | None:
         """The timeline; ``account`` None for operators."""
 
+    async def timelines(self, request_ids: Sequence[str]) -> dict[str, list[Event]]:
+        """The timelines of those of them that exist, in one question."""
+
     async def listed(self, account: str | None, *, states: Sequence[str], limit: int, before: str | None) -> list[str]:
         """Request ids, newest first; ``states`` of live scheduled ended. ``before``: the last request id of the page
         before this one."""

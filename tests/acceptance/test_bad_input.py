@@ -226,6 +226,16 @@ class TestCommandLine:
         await _until(send, 401)
         assert (await send(auth=rotated["auth"])).expect(403).response["errors"] == {"rule": "scope"}
 
+    async def test_concurrent_calls_are_counted_exactly(self, cli, fresh, stack, no_leaks):
+        name, send = fresh
+        await cli("accounts", "limits", name, "concurrent_calls=3")
+        ringing = {**GOOD, "agent_number": numbers.ending(numbers.RINGS_FOR_EVER)}
+        replies = await asyncio.gather(*(send(body=ringing) for _ in range(12)))
+        assert sorted(reply.status for reply in replies) == [200] * 3 + [403] * 9
+        for reply in replies:
+            if reply.status == 200:
+                await cli("calls", "hangup", reply.response["request_id"])
+
     async def test_a_denied_prefix_and_its_removal(self, cli, fresh, no_leaks):
         name, send = fresh
         route = await cli("routes", "add", "91", "deny", "--account", name)

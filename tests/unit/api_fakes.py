@@ -42,7 +42,7 @@ class FakeStore:
         }
         self.appended: list[Any] = []
         self.durable = 0
-        self.timelines: dict[str, tuple[str, list[Event]]] = {}
+        self.kept: dict[str, tuple[str, list[Event]]] = {}
         self.cdrs: list[CallRecord] = []
         self.keys: dict[tuple[str, str], IdempotentAnswer] = {}
         self.recordings: dict[str, RecordingRow] = {}
@@ -57,9 +57,9 @@ class FakeStore:
         self.appended += records
         for record in records:
             if isinstance(record, NewCall):
-                self.timelines[record.request_id] = (record.account, [])
+                self.kept[record.request_id] = (record.account, [])
             elif isinstance(record, CallEvent):
-                self.timelines[record.request_id][1].append(record.event)
+                self.kept[record.request_id][1].append(record.event)
             elif isinstance(record, ClosedCall):
                 self.cdrs += record.records
 
@@ -88,13 +88,17 @@ class FakeStore:
 
     async def events(self, request_id: str, account: str | None = None) -> list[Event] | None:
         self._reach()
-        owner, events = self.timelines.get(request_id, (None, []))
+        owner, events = self.kept.get(request_id, (None, []))
         return events if owner is not None and account in (None, owner) else None
+
+    async def timelines(self, request_ids: Sequence[str]) -> dict[str, list[Event]]:
+        self._reach()
+        return {request_id: self.kept[request_id][1] for request_id in request_ids}
 
     async def listed(self, account: str | None, *, states: Sequence[str], limit: int, before: str | None) -> list[str]:
         self._reach()
         found = []
-        for request_id, (owner, events) in sorted(self.timelines.items(), reverse=True):
+        for request_id, (owner, events) in sorted(self.kept.items(), reverse=True):
             state = replay(events).state
             shown = state if state in ("scheduled", "ended") else "live"
             if owner == account and shown in states and (before is None or request_id < before):

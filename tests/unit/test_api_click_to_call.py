@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from engine.api import body
 from engine.api.server import create_app
 from engine.calls.events import Kind
 from engine.calls.routing import Route
@@ -36,8 +37,8 @@ async def client(world: World) -> AsyncIterator[TestClient]:
         yield made
 
 
-async def post(client: TestClient, body=None, *, status=200, headers=None, **changes):
-    sent = {**BODY, **changes} if body is None else body
+async def post(client: TestClient, given=None, *, status=200, headers=None, **changes):
+    sent = {**BODY, **changes} if given is None else given
     answer = await client.post("/api/click2call", json=sent, headers={**HEADERS, **(headers or {})})
     assert answer.status == status, await answer.text()
     return (await answer.json())["response"]
@@ -166,6 +167,20 @@ async def test_a_chunked_body_over_the_limit_is_413(client):
 
     status, _ = await raw(client, chunks())
     assert status == 413
+
+
+async def test_a_body_that_does_not_come_is_408(client, monkeypatch):
+    monkeypatch.setattr(body, "READ_WITHIN", 0.05)
+    never = asyncio.Event()
+
+    async def stalled():
+        yield b'{"agent_number":'
+        await never.wait()
+
+    headers = {**HEADERS, "Content-Type": "application/json"}
+    answer = await client.post("/api/click2call", data=stalled(), headers=headers)
+    assert answer.status == 408
+    never.set()
 
 
 async def test_every_wrong_field_is_named_at_once(client):

@@ -190,7 +190,7 @@ async def test_a_call_is_shown_as_the_contract_says(client, world):
 
 async def test_a_live_call_is_shown_from_memory(client, world):
     request_id = (await ask(client, "POST", "/api/click2call", json=BODY))["request_id"]
-    world.store.timelines.clear()
+    world.store.kept.clear()
     assert (await ask(client, "GET", f"/api/calls/{request_id}"))["call"]["state"] == "queued"
 
 
@@ -287,6 +287,10 @@ class TestRecordings:
         assert await answer.read() == bytes(range(10, 20))
         answer = await client.get("/api/recordings/00000000aa.wav", headers={**HEADERS, "Range": "bytes=500-"})
         assert answer.status == 416
+
+    async def test_its_head_alone(self, client):
+        answer = await client.head("/api/recordings/00000000aa.wav", headers=HEADERS)
+        assert (answer.status, answer.headers["Content-Length"]) == (200, "100")
 
     async def test_until_merged_202(self, client):
         answer = await client.get("/api/recordings/new.wav", headers=HEADERS)

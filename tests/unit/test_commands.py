@@ -46,7 +46,7 @@ async def test_a_refusal_names_its_rule_in_the_timeline(world):
         await run(world, concurrent_calls=0)
     refused = next(r.event for r in world.store.appended if isinstance(r, CallEvent) and r.event.seq == 2)
     assert refused.data["rule"] == "concurrent_calls"
-    request_id = next(iter(world.store.timelines))
+    request_id = next(iter(world.store.kept))
     shown = await calls.show(world.context(), "account_1", request_id)
     assert (shown.state, shown.end_reason, shown.legs) == ("ended", "gate", {})
 
