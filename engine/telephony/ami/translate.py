@@ -16,7 +16,7 @@ Headers = Mapping[str, str]
 """Names in lower case."""
 
 _MICROSECONDS: Final = 1_000_000
-_NOT_THE_SENDERS: Final = frozenset({"event", "privilege", "userevent", "actionid", "systemname"})
+_NOT_THE_SENDERS: Final = frozenset({"event", "privilege", "userevent", "actionid", "systemname", "timestamp"})
 
 
 def translate(headers: Headers, server: str) -> ManagerEvent | None:

@@ -1,9 +1,9 @@
 """The HTTP client that aioari works with, in place of its own.
 
-aioari's own client has no deadline but aiohttp's 300 s, no limit on connections, puts the credentials unescaped into
-the websocket's URL and raises aiohttp.web exceptions. This one has a deadline on each request, at most
-``CONNECTIONS`` kept-alive connections (more at once meet Asterisk's SYN backlog and session limit), credentials in a
-header, and raises the errors of ``engine.errors``, mapped by status code or class.
+The one of aioari has no deadline but aiohttp's 300 s, no limit on connections, puts the credentials unescaped into the
+websocket's URL and raises aiohttp.web exceptions. This one has a deadline on each request, at most ``CONNECTIONS``
+kept-alive connections (more at once meet Asterisk's SYN backlog and session limit), credentials in a header, and
+raises the errors of ``engine.errors``, mapped by status code or class.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
+from engine.telephony.ari.wire import Connections
 
-CONNECTIONS: Final = 20
-_IDLE: Final = 15.0
-"""Seconds an unused connection is kept: below Asterisk's session_inactivity, 30 s by default."""
+CONNECTIONS: Final = 19
+"""For requests; the websocket is the twentieth."""
 _CLOSING: Final = 1.0
 """Seconds the far side of a websocket has to confirm a close."""
 _CHUNK: Final = 1 << 18
@@ -45,15 +46,15 @@ class Reply:
 class AriHttp:
     """Connections to one Asterisk for the life of one link; ``close`` fails what is still under way with LinkDown."""
 
-    def __init__(self, user: str, password: str, *, timeout: float, heartbeat: float) -> None:
+    def __init__(self, base: str, user: str, password: str, *, timeout: float, heartbeat: float) -> None:
         self._timeout = timeout
         self._heartbeat = heartbeat
+        credentials = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
+        self._connections = Connections(base, f"Authorization: {credentials}\r\n", limit=CONNECTIONS)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=_IDLE),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Authorization": aiohttp.encode_basic_auth(user, password, encoding="utf-8")},
+            headers={"Authorization": credentials},
             timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=False,
         )
         self.websocket_open = asyncio.Event()
 
@@ -62,25 +63,21 @@ class AriHttp:
         method: str,
         url: str,
         params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - aioari's signature; ours are the same for all
         data: str | None = None,
     ) -> Reply:
         """One request within the deadline. Raises LinkDown, RequestTimedOut, Gone, Clash or Refused."""
+        target = url.removeprefix(self._connections.origin)
+        if params:
+            target += "?" + "&".join(f"{name}={quote(str(value), safe='')}" for name, value in params.items())
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._session.request(
-                    method, url, params=params, headers=headers, data=data, allow_redirects=False
-                ) as response,
-            ):
-                body = await response.read()
+            async with asyncio.timeout(self._timeout):
+                answer = await self._connections.request(method, target, data.encode() if data else None)
         except TimeoutError as error:
             raise RequestTimedOut(f"{method} had no answer within {self._timeout} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise LinkDown(f"{method} failed: {type(error).__name__}") from error
-        if response.status not in _SUCCESS:
-            raise refusal(response.status, body)
-        return Reply(response.status, body)
+        if answer.status not in _SUCCESS:
+            raise refusal(answer.status, answer.body)
+        return Reply(answer.status, answer.body)
 
     async def ws_connect(self, url: str, params: Mapping[str, Any] | None = None) -> aiohttp.ClientWebSocketResponse:
         """The event stream. Pings are sent every ``heartbeat`` seconds; one unanswered for half of that ends it."""
@@ -102,7 +99,10 @@ class AriHttp:
     async def download(self, url: str, to: Path) -> None:
         """GET into the file ``to``, in chunks; each chunk has the deadline of a request."""
         try:
-            async with asyncio.timeout(self._timeout) as deadline, self._session.get(url) as response:
+            async with (
+                asyncio.timeout(self._timeout) as deadline,
+                self._session.get(url, allow_redirects=False) as response,
+            ):
                 if response.status not in _SUCCESS:
                     raise refusal(response.status, b"")
                 with to.open("wb") as file:
@@ -115,6 +115,7 @@ class AriHttp:
             raise LinkDown(f"the download broke: {type(error).__name__}") from error
 
     async def close(self) -> None:
+        self._connections.close()
         await self._session.close()
 
 

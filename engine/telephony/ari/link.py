@@ -22,7 +22,7 @@ from engine.errors import LinkDown, Refused, RequestTimedOut, TelephonyError
 from engine.telephony.ari.http import AriHttp, Reply
 from engine.telephony.ari.translate import APPLICATION_REPLACED, translate, unwanted
 from engine.telephony.backoff import Backoff
-from engine.telephony.events import LinkLost, LinkRestored
+from engine.telephony.events import LinkLost, LinkRestored, TelephonyEvent
 from engine.telephony.port import Sink
 
 HEARTBEAT: Final = 8.0
@@ -96,6 +96,7 @@ class AriLink:
         """One link, from connecting to its loss."""
         server = self._server
         self._http = http = AriHttp(
+            self._base,
             server.ari_user,
             server.ari_password.get_secret_value(),
             timeout=server.request_timeout,
@@ -135,16 +136,18 @@ class AriLink:
         _log.warning("ari requests have no answer", server=self._server.name)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
-        """The only listener: translate and hand on, at once. An exception here must not cost the link."""
+        """The only listener: translate and hand on, at once."""
         if frame["type"] == APPLICATION_REPLACED:
             self._replaced()
         event = translate(frame, self._server.name)
-        if event is None:
-            return
+        if event is not None:
+            self._tell(event)
+
+    def _tell(self, event: TelephonyEvent) -> None:
         try:
             self._sink(event)
         except Exception:  # noqa: BLE001 - whatever the sink did, the next event must come through
-            _log.exception("event not taken", server=self._server.name, event_type=frame["type"])
+            _log.exception("event not taken", server=self._server.name, event_type=type(event).__name__)
 
     def _replaced(self) -> None:
         """Another websocket took this application: ours stays open and hears nothing more."""
@@ -157,13 +160,13 @@ class AriLink:
         self._backoff.reset()
         self._up.set()
         _log.info("ari link up", server=self._server.name, version=self.version)
-        self._sink(LinkRestored(self._server.name, datetime.now(UTC)))
+        self._tell(LinkRestored(self._server.name, datetime.now(UTC)))
 
     def _went_down(self) -> None:
         if self._up.is_set():
             self._up.clear()
             _log.warning("ari link lost", server=self._server.name)
-            self._sink(LinkLost(self._server.name, datetime.now(UTC)))
+            self._tell(LinkLost(self._server.name, datetime.now(UTC)))
 
     async def _check_version(self, client: aioari.Client) -> None:
         reply = await _operate(client, "asterisk", "getInfo", only=["system"])
@@ -194,7 +197,6 @@ async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) 
     reply = await http.request(
         "PUT",
         f"{base}/applications/{quote(app, safe='')}/eventFilter",
-        headers={"Content-Type": "application/json"},
         data=json.dumps({"disallowed": disallowed}),
     )
     if len(reply.json()["events_disallowed"]) != len(disallowed):

@@ -39,11 +39,9 @@ _NEVER_FILTERED: Final = frozenset({"Event", "Message", "MissingParams", "RESTRe
 
 def translate(frame: Frame, server: str) -> TelephonyEvent | None:
     """The event that ``frame`` tells of; None when it tells nothing that we use."""
-    translator = _TABLE.get(frame.get("type", ""))
-    if translator is None:
-        return None
     try:
-        return translator(frame, server, timestamp(frame["timestamp"]))
+        translator = _TABLE.get(frame["type"])
+        return translator(frame, server, timestamp(frame["timestamp"])) if translator else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
