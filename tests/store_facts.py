@@ -47,7 +47,9 @@ def new_leg(n: int, ordinal: int = 1, role: str = "agent") -> NewLeg:
     )
 
 
-def event(n: int, seq: int, kind: Kind = Kind.LEG_DTMF, leg: int | None = 1, data: Mapping[str, Any] | None = None) -> CallEvent:
+def event(
+    n: int, seq: int, kind: Kind = Kind.LEG_DTMF, leg: int | None = 1, data: Mapping[str, Any] | None = None
+) -> CallEvent:
     at = START + timedelta(seconds=n, milliseconds=seq)
     return CallEvent(request_id(n), Event(kind, at, leg, data or {"digit": str(seq % 10)}, seq))
 

@@ -23,8 +23,6 @@ _KEPT = 60.0
 """Seconds for which what is known of an account is served without asking again."""
 _RENEWED = 15.0
 """Age at which it is asked for again, aside, so that an outage finds it young."""
-_DOUBTED = 1.0
-"""Age from which a credential that does not fit is looked up again before it is refused: it may be new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +68,11 @@ class PgAccounts:
 
     async def identify(self, account: str, auth: str) -> Identity | None:
         """None for unknown, wrong, revoked and disabled alike. Raises StoreAway when it is not known from memory."""
+        remembered = self._known.get(account)
         known = await self._get(account)
         identity = match(known, auth)
-        if identity is None and known is not None and self._age(known) > _DOUBTED:
+        if identity is None and known is not None and known is remembered:
+            # It may be new, and its notification on the way.
             try:
                 identity = match(await self._load(account), auth)
             except StoreAway:
@@ -128,8 +128,8 @@ class PgAccounts:
         if row is None:
             self._known.pop(account, None)
             return None
-        found = await self._database.fetch("credentials", account)
-        known = Known(rows.account(row), tuple((item["hash"], frozenset(item["scopes"])) for item in found), since)
+        credentials = tuple((bytes(hash_), frozenset(scopes.split(","))) for hash_, scopes in row["credentials"])
+        known = Known(rows.account(row), credentials, since)
         if turn == self._turn:
             self._known[account] = known
         return known

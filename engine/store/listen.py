@@ -55,9 +55,10 @@ class Listener:
             self._tell(None)
             while not ended.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), _CHECK)
-                    return
-                await connection.fetchval("SELECT 1")
+                    async with asyncio.timeout(_CHECK):
+                        await ended.wait()
+                if not ended.is_set():
+                    await connection.fetchval("SELECT 1")
 
     def _notified(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
         self._tell(payload)

@@ -66,7 +66,8 @@ class PgRoutes:
         wait = self._poll
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self.refresh()

@@ -76,6 +76,7 @@ class DatabaseServer:
 
     def remove(self) -> None:
         if self._process:
+            self.thaw()
             self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -1,6 +1,8 @@
 -- name: account
 SELECT accounts.*,
-       ARRAY(SELECT number FROM caller_ids WHERE caller_ids.account = accounts.account ORDER BY number) AS caller_ids
+       ARRAY(SELECT number FROM caller_ids WHERE caller_ids.account = accounts.account ORDER BY number) AS caller_ids,
+       ARRAY(SELECT ROW (hash, array_to_string(scopes, ',')) FROM credentials
+             WHERE credentials.account = accounts.account AND revoked_at IS NULL) AS credentials
 FROM accounts
 WHERE account = $1;
 
@@ -9,9 +11,6 @@ SELECT accounts.*,
        ARRAY(SELECT number FROM caller_ids WHERE caller_ids.account = accounts.account ORDER BY number) AS caller_ids
 FROM accounts
 ORDER BY account;
-
--- name: credentials
-SELECT hash, scopes FROM credentials WHERE account = $1 AND revoked_at IS NULL;
 
 -- name: create_account
 INSERT INTO accounts (account, number, country, time_zone)

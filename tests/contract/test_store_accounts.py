@@ -108,9 +108,7 @@ async def test_a_bad_account_is_refused_by_field(
     assert list(refusal.value.fields) == [field]
 
 
-async def test_changes_reach_an_engine_that_listens(
-    database: Database, administration: AccountAdministration
-) -> None:
+async def test_changes_reach_an_engine_that_listens(database: Database, administration: AccountAdministration) -> None:
     accounts = PgAccounts(database)
     await accounts.start()
     await database.listener.listening.wait()
@@ -162,7 +160,6 @@ async def test_a_new_auth_is_good_at_once_without_notification(
     auth = await administration.create("acme", country="49")
     assert await accounts.identify("acme", auth)
     other = await administration.rotate("acme", keep=True)
-    clock.now += 1.5
     assert await accounts.identify("acme", other)
 
 
@@ -197,6 +194,7 @@ async def test_credentials_known_for_a_minute_outlast_postgresql(
     clock = Clock()
     accounts = PgAccounts(database, clock=clock)
     await accounts.start()
+    await database.listener.listening.wait()
     assert await accounts.identify("acme", auth)
     server.stop()
     clock.now += 59

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from engine.calls.record import CallRecord
-from engine.errors import ConfigError, StoreAway, StoreError
+from engine.errors import ConfigError, StoreAway
 from engine.resources import folder
 from engine.store.faults import RecordRefused
 from engine.store.migrate import migrate, migrations, pending
@@ -128,5 +128,3 @@ async def test_months_ahead_get_partitions_and_take_what_the_default_had(dsn: st
     )
     await connection.close()
     assert {row["n"] for row in indexes} == {3}
-
-

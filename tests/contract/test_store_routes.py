@@ -1,3 +1,5 @@
+import pytest
+
 from engine.calls.routing import Route
 from engine.errors import Duplicate, InvalidFields, NotFound
 from engine.store.accounts import PgAccounts
@@ -5,8 +7,6 @@ from engine.store.memory import MemoryRoutes
 from engine.store.pool import Database
 from engine.store.routes import PgRoutes
 from tests.waiting import until
-
-import pytest
 
 SEED = [{"account": "account_1", "auth": "a" * 32, "number": 1234, "country": "91", "caller_ids": []}]
 

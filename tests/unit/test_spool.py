@@ -125,7 +125,9 @@ def test_lines_longer_than_a_read_are_read_whole(tmp_path: Path) -> None:
     assert everything(opened(tmp_path), 2) == [entry(n, size).text for n, size in enumerate(sizes)]
 
 
-def test_a_write_that_fails_leaves_nothing_and_the_next_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_nothing_and_the_next_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = opened(tmp_path)
     spool.append([entry(1)])
     write = os.pwrite
@@ -191,7 +193,9 @@ def test_a_frame_with_any_bit_changed_is_no_frame() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(counts=st.lists(st.integers(1, 6), max_size=6), cut=st.integers(0, 4000))
-def test_cut_anywhere_what_is_left_is_a_prefix(tmp_path_factory: pytest.TempPathFactory, counts: list[int], cut: int) -> None:
+def test_cut_anywhere_what_is_left_is_a_prefix(
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int], cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("spool")
     spool = opened(folder)
     texts: list[str] = []
@@ -204,5 +208,7 @@ def test_cut_anywhere_what_is_left_is_a_prefix(tmp_path_factory: pytest.TempPath
     left = everything(opened(folder))
     assert left == texts[: len(left)]
     whole = len(data) - cut
-    assert len(left) == sum(1 for n in range(len(texts)) if sum(len(frame(Entry("event", t))) for t in texts[: n + 1]) <= whole)
+    assert len(left) == sum(
+        1 for n in range(len(texts)) if sum(len(frame(Entry("event", t))) for t in texts[: n + 1]) <= whole
+    )
     spool.close()

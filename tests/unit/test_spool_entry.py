@@ -37,7 +37,9 @@ def test_times_keep_their_microseconds_and_zone() -> None:
     assert datetime.fromisoformat(json.loads(text)["data"]["until"]) == at
 
 
-@pytest.mark.parametrize("text", ["", "plain", "grüße", "\U0001f600", "\\u0000", "\\\\ud800", "a\nb\r\t\"'", "\x7f\x1b"])
+@pytest.mark.parametrize(
+    "text", ["", "plain", "grüße", "\U0001f600", "\\u0000", "\\\\ud800", "a\nb\r\t\"'", "\x7f\x1b"]
+)
 def test_text_comes_through(text: str) -> None:
     assert data_of(text) == text
 
