@@ -8,7 +8,7 @@ import structlog
 
 from engine.calls.account import Account
 from engine.calls.events import Kind
-from engine.calls.numbers import EMERGENCY, BadNumber, normalize
+from engine.calls.numbers import EMERGENCY, BadNumber, is_extension, normalize
 from engine.calls.routing import NoRoute, resolve
 from engine.errors import StoreError, TelephonyError
 from engine.sessions.observe import deliver
@@ -20,6 +20,7 @@ from engine.telephony import events as t
 log = structlog.get_logger(__name__)
 
 _PHONE = re.compile(r"PJSIP/(\d{3,6})-[0-9a-f]+")
+UNKNOWN = "unknown_number"
 TRY_LATER = 42
 """Q.850: switching equipment congestion."""
 
@@ -57,7 +58,7 @@ class Arrivals:
         account = await registry.services.accounts.get(account_id)
         if account is None:
             return None
-        params |= {"caller_id": _caller_id(account, flow, params)}
+        flow, params = _addressed(account, flow, params)
         session = await registry.begin(
             await self._new_call(registry, event, flow, account, params), account, registry.switches[event.server]
         )
@@ -90,24 +91,24 @@ class Arrivals:
         try:
             route = resolve(registry.services.routes.current(), exten, None, direction="inbound")
         except NoRoute:
-            return "unknown_number", account, params
+            return UNKNOWN, account, params
         if route.kind == "extension":
             return "dial", route.account or account, params | {"dialed": route.target}
         return route.target, route.account or account, params
 
 
-def _caller_id(account: Account, flow: str, params: dict[str, str]) -> str:
-    """What the dialled party sees: a phone's extension within the house, else the account's first caller id."""
+def _addressed(account: Account, flow: str, params: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The flow with the digits that a dialling one dials, and what the dialled party sees: a phone's extension within
+    the house, else the account's first caller id. What a phone sends need not be a number."""
+    if flow != "dial":
+        return flow, params
+    dialed = params["dialed"]
     try:
-        params["dialed"] = params["dialed"] if params["dialed"] in EMERGENCY else _digits(account, params["dialed"])
+        digits = dialed if dialed in EMERGENCY else normalize(dialed, country=account.country)
     except BadNumber:
-        return ""
-    inside = flow == "dial" and len(params["dialed"]) <= len("101101")
-    return params["from"] if inside or not account.caller_ids else min(account.caller_ids)
-
-
-def _digits(account: Account, dialed: str) -> str:
-    return normalize(dialed, country=account.country)
+        return UNKNOWN, params
+    inside = is_extension(digits) or not account.caller_ids
+    return flow, params | {"dialed": digits, "caller_id": params["from"] if inside else min(account.caller_ids)}
 
 
 async def _caller_leg(session: Session, event: t.ChannelEntered) -> None:

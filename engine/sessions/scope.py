@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 LEGS_END_WITHIN = 5.0
 """Seconds that Asterisk has to tell of the end of legs we hung up; then the best time known is written."""
 
+HANGUP_TRIES = 12
+"""Times that hanging up is tried while the link is away."""
 FILES_CLOSE_WITHIN = 2.0
 
 ABANDONED = "abandoned"
@@ -108,15 +110,18 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
 
 
 async def hang_up_all(session: Session, why: str) -> None:
-    """End every leg that is left, and see that it has ended."""
-    legs = session.live_legs()
-    if why == "flow" and session.call.bridged_at and len(legs) < len(session.call.legs):
+    """End every leg that is left, and see that it has ended. While the link is away that takes until it is back; what
+    outlives our patience is swept as a ghost, and the best time known is written."""
+    if any(not leg.alive and leg.n not in session.asked for leg in session.call.legs.values()) and why == "flow":
         why = "peer"
-    await session.attempt(*(session.hangup(leg, why) for leg in legs))
-    await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))
-    if not await session.until(lambda: not session.live_legs(), LEGS_END_WITHIN):
-        for leg in session.live_legs():
-            end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+    for _ in range(HANGUP_TRIES):
+        legs, linked = session.live_legs(), session.switch.up
+        await session.attempt(*(session.hangup(leg, why) for leg in legs))
+        await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))
+        if await session.until(lambda: not session.live_legs(), LEGS_END_WITHIN) or linked:
+            break
+    for leg in session.live_legs():
+        end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
 
 
 async def _recordings_over(session: Session) -> None:
