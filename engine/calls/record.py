@@ -8,7 +8,7 @@ from engine.calls.model import Call, Leg
 
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
             "dial": "local_call", "instant_call": "instant_call",
-            "voicemail_broadcast": "voicemail_broadcast"}  # fmt: skip
+            "voicemail_broadcast": "voicemail_broadcast", "unknown_number": "inbound"}  # fmt: skip
 """Flow → ``destination_context``."""
 
 
