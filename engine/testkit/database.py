@@ -1,5 +1,6 @@
 """A PostgreSQL for tests, that can be stopped, killed and frozen: the embedded one on a free port."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -63,12 +64,10 @@ class DatabaseServer:
 
     def freeze(self) -> None:
         """It keeps its connections and answers nothing."""
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     @property
     def running(self) -> bool:
@@ -83,11 +82,21 @@ class DatabaseServer:
     def _end(self, number: signal.Signals) -> None:
         assert self._process
         if number is signal.SIGKILL:
-            os.killpg(self._process.pid, number)
+            self._signal_all(number)
         else:
             self._process.send_signal(number)
         self._process.wait(timeout=20)
         self._process = None
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each of its processes leads a group of its own. The parent stands still meanwhile, so that none is missed."""
+        assert self._process
+        parent = self._process.pid
+        os.kill(parent, signal.SIGSTOP)
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+        for pid in (*map(int, children), parent):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def _free_port() -> int:
