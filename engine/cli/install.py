@@ -49,8 +49,9 @@ def register(subparsers: "Subparsers") -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = config.load(config.find(arguments.config))
     server = _server(settings, arguments.server)
-    folders = _folders(arguments.etc, arguments.modules, arguments.data)
-    for path in install(arguments.etc, _deployment(settings, server, folders, arguments)):
+    etc = arguments.etc.absolute()
+    folders = _folders(etc, arguments.modules, arguments.data)
+    for path in install(etc, _deployment(settings, server, folders, arguments)):
         print(path)
     _make_cel_folder(folders.cel.parent)
     if arguments.reload:

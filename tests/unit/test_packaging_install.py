@@ -77,6 +77,12 @@ def test_a_second_time_only_what_differs_is_written_and_the_old_is_kept(install,
     assert [path.name for path in install.etc.glob("pjsip_trunks.conf.*.bak")]
 
 
+def test_a_relative_folder_becomes_absolute(install, monkeypatch):
+    monkeypatch.chdir(install.etc.parent)
+    assert install("--etc", "etc") == 0
+    assert f"astetcdir = {install.etc}\n" in (install.etc / "asterisk.conf").read_text()
+
+
 def test_empty_secrets_are_refused(install, capsys):
     assert install(asterisk=[{"ari_password": "", "ami_secret": "x"}]) == 1
     assert "must not be empty" in capsys.readouterr().err
