@@ -1,17 +1,26 @@
 """Calls, timelines, CDRs and recordings as they are read."""
 
+import asyncio
 import json
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from engine.calls.events import Event
 from engine.calls.record import CallRecord
-from engine.errors import StoreAway
+from engine.errors import StoreAway, StoreError
 from engine.store import rows
 from engine.store.numbers import RequestNumbers
 from engine.store.pool import Database
 from engine.store.port import IdempotentAnswer, NewCall, RecordingRow
+
+log = structlog.get_logger(__name__)
+
+_SWEEP = 3600.0
+"""Seconds between two sweeps, at most."""
 
 
 class PgCalls:
@@ -20,10 +29,13 @@ class PgCalls:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._numbers = RequestNumbers(database)
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fetch the first block of request ids; may be called again. Raises StoreAway."""
+        """Fetch the first block of request ids, and keep house from now on; may be called again. Raises StoreAway."""
         await self._numbers.start()
+        if self._sweeper is None:
+            self._sweeper = self._database.spawn(self._sweep_forever(), "store-sweeper")
 
     async def next_request_id(self) -> str:
         return await self._numbers.next()
@@ -89,6 +101,14 @@ class PgCalls:
         return [rows.recording(row) for row in await self._database.fetch("open_recordings", engine)]
 
     async def sweep(self) -> None:
-        """Daily housekeeping: partitions for months ahead, idempotency keys that have expired."""
+        """Make partitions for the months ahead; drop idempotency keys that have expired."""
         await self._database.fetchval("cdr_make_partitions", 3)
         await self._database.fetchval("expired_keys")
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StoreError as error:
+                log.warning("the store could not be swept", error=str(error))
+            await asyncio.sleep(_SWEEP * random.uniform(0.5, 1.0))

@@ -77,6 +77,11 @@ class PgJournal:
         """Records in memory."""
         return len(self._queue)
 
+    @property
+    def spool_bytes(self) -> int:
+        """What the spool holds that is not in PostgreSQL yet."""
+        return self._spool.waiting
+
     async def start(self) -> None:
         """Open the spool, try PostgreSQL once, begin. Raises ConfigError when the spool's folder can't be used.
 

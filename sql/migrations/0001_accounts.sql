@@ -6,7 +6,7 @@ CREATE TABLE meta (
 );
 COMMENT ON TABLE meta IS 'Keys of this installation, made once: request_ids scrambles request numbers, fingerprints keys the HMAC of idempotent bodies';
 
--- A version 4 UUID has 122 random bits from the server''s strong source; two of them make a 256-bit key.
+-- A version 4 UUID has 122 random bits from the strong source of the server; two of them make a 256-bit key.
 INSERT INTO meta (name, value)
 SELECT name, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
 FROM unnest(ARRAY['request_ids', 'fingerprints']) AS name;
