@@ -11,6 +11,8 @@ from engine.errors import NotFound, StateConflict
 from engine.ids import is_request_id
 from engine.store.port import RecordingRow
 
+AT_ONCE = 50
+"""Calls rebuilt before the event loop gets its turn: about 3 ms."""
 STATES = ("live", "scheduled", "ended")
 
 
@@ -42,10 +44,16 @@ async def page(
 ) -> tuple[list[Call], str | None]:
     """Calls, newest first, and the cursor of the next page (None: that was the last one)."""
     ids = await ctx.calls.listed(account, states=(state,), limit=limit + 1, before=before)
-    shown = {request_id: live(ctx, account, request_id) for request_id in ids[:limit]}
-    stored = await ctx.calls.timelines([request_id for request_id, call in shown.items() if call is None])
-    found = [call or replay(stored[request_id]) for request_id, call in shown.items() if call or request_id in stored]
+    found: list[Call] = []
+    for start in range(0, min(limit, len(ids)), AT_ONCE):
+        found += await _several(ctx, account, ids[start : min(start + AT_ONCE, limit)])
     return found, ids[limit - 1] if len(ids) > limit else None
+
+
+async def _several(ctx: Context, account: str, request_ids: Sequence[str]) -> list[Call]:
+    shown = {request_id: live(ctx, account, request_id) for request_id in request_ids}
+    stored = await ctx.calls.timelines([request_id for request_id, call in shown.items() if call is None])
+    return [call or replay(stored[request_id]) for request_id, call in shown.items() if call or request_id in stored]
 
 
 async def end(ctx: Context, account: str, request_id: str) -> None:

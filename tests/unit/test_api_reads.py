@@ -385,6 +385,18 @@ class TestDescription:
         assert set(STATUS.values()) <= set(MEANING)
 
 
+async def test_a_large_answer_has_every_row_once(client, world):
+    for n in range(250):
+        world.cdr(id=n)
+    found = await by_date(client, "2026-03-01", "2026-03-01")
+    assert [row["id"] for row in found["result"]] == list(range(250))
+    for n in range(120):
+        world.ended_call(f"{n:010x}")
+    page = await ask(client, "GET", "/api/calls?state=ended&limit=110")
+    assert [call["request_id"] for call in page["calls"]] == [f"{n:010x}" for n in range(119, 9, -1)]
+    assert page["next"] == f"{10:010x}"
+
+
 async def test_a_time_long_ago_is_shown_in_utc(client, world):
     from engine.api.views import iso
 

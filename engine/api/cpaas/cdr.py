@@ -1,9 +1,13 @@
 """POST /api/get_cdr_by_request_id and /api/get_cdr_by_date."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
 
 from engine.api.cpaas.cdr_view import EXAMPLE, SCHEMA, record_view
+from engine.api.encoding import dumps
+from engine.api.endpoint import success
 from engine.api.fields import DAY, IDENTIFIER, Field, Schema, whole
 from engine.api.route import Answer, Ask, Route
 from engine.calls.record import CallRecord
@@ -12,6 +16,8 @@ from engine.errors import InvalidFields
 
 MAX_COUNT = 10_000
 """Rows of one answer; about 5 MB of JSON."""
+AT_ONCE = 100
+"""Rows written before the event loop gets its turn: about 1.5 ms."""
 MAX_OFFSET = 10**9
 
 BY_REQUEST = Schema(
@@ -26,23 +32,29 @@ BY_DATE = Schema(
 )
 
 
-async def by_request(ask: Ask) -> Mapping[str, Any]:
-    return _found(await records_of(ask.ctx, ask.name, ask.fields["request_id"]))
+async def by_request(ask: Ask) -> web.Response:
+    return await _found(await records_of(ask.ctx, ask.name, ask.fields["request_id"]))
 
 
-async def by_date(ask: Ask) -> Mapping[str, Any]:
+async def by_date(ask: Ask) -> web.Response:
     first, last = ask.fields["start_call_date"], ask.fields["end_call_date"]
     if last < first:
         raise InvalidFields({"end_call_date": "is before start_call_date"})
     count, offset = ask.fields["record_count"], ask.fields["offset"]
-    return _found(await records_between(ask.ctx, ask.name, first, last, count=count, offset=offset))
+    return await _found(await records_between(ask.ctx, ask.name, first, last, count=count, offset=offset))
 
 
-def _found(records: Sequence[CallRecord]) -> Mapping[str, Any]:
-    return {
-        "message": "cdr found" if records else "cdr not found",
-        "result": [record_view(record) for record in records],
-    }
+async def _found(records: Sequence[CallRecord]) -> web.Response:
+    """Written piece by piece, so that a large answer does not keep the calls waiting."""
+    if not records:
+        return success({"message": "cdr not found", "result": []})
+    pieces: list[bytes] = []
+    for start in range(0, len(records), AT_ONCE):
+        rows = [record_view(record) for record in records[start : start + AT_ONCE]]
+        pieces.append(dumps(rows).removeprefix(b"[").removesuffix(b"]"))
+        await asyncio.sleep(0)
+    body = b'{"response":{"message":"cdr found","result":[%b],"success":"true"}}' % b",".join(pieces)
+    return web.Response(body=body, content_type="application/json")
 
 
 _ANSWERS = {
