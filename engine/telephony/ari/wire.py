@@ -10,7 +10,7 @@ import ssl
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from engine.errors import LinkDown
@@ -159,8 +159,7 @@ class _Connection(asyncio.Protocol):
         self._fail("the link was closed")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods, not by its class
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None:  # nobody asked: what comes now would be taken for the next answer
