@@ -59,6 +59,8 @@ def of_call(call: Call) -> Disposition:
     if call.end_reason == "dnd":
         return DND
     principal = call.principal()
+    if call.end_reason == "gate":  # whoever is on the line was only told so
+        return NEVER_DIALLED
     if principal is None:
         return CANCEL if call.end_reason == "cancelled" else NEVER_DIALLED
     return of_leg(principal)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.calls.disposition import of_call
+from engine.calls.disposition import ANSWER, of_call
 from engine.calls.model import Call, Leg
 
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
@@ -57,7 +57,8 @@ def records(call: Call) -> tuple[CallRecord, ...]:
     principal = call.principal()
     disposition = of_call(call)
     started = _started(call)
-    answered = principal.answered_at if principal and principal.role != "agent" else None
+    talked = principal is not None and principal.role != "agent" and disposition.dial_status == ANSWER.dial_status
+    answered = principal.answered_at if principal and talked else None
     return (
         CallRecord(
             request_id=call.request_id,

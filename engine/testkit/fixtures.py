@@ -29,8 +29,10 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator["Stack"]:
         async with Stack(running.state) as opened:
             request.session.stash[_STACK] = opened
             yield opened
-    finally:
-        await running.stop()
+    except BaseException:
+        await running.abandon()
+        raise
+    await running.stop()
     running.remove(keep_logs=request.session.stash.get(_FAILED, False))
 
 

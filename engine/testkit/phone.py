@@ -114,6 +114,7 @@ class Phone(asyncio.DatagramProtocol):
         self._password = password
         self._registration = f"{secrets.token_hex(8)}@phone"
         self._registration_cseq = 0
+        self._registered = False
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers: dict[tuple[str, int], asyncio.Future[sip.Message]] = {}
@@ -140,18 +141,19 @@ class Phone(asyncio.DatagramProtocol):
 
     async def close(self) -> None:
         """Hang up, forget the registration, give the sockets back."""
-        for call in list(self.calls.values()):
-            await call.hang_up()
-        if self._registration_cseq:
-            await self.register(expires=0)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for call in self.finished:
-            await call.sound.close()
-        if self._transport is not None:
-            self._transport.close()
-            await asyncio.sleep(0)
+        try:
+            await asyncio.gather(*(call.hang_up() for call in list(self.calls.values())))
+            if self._registered:
+                await self.register(expires=0)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for call in (*self.finished, *self.calls.values()):
+                await call.sound.close()
+            if self._transport is not None:
+                self._transport.close()
+                await asyncio.sleep(0)
 
     # -- registration ----------------------------------------------------------------------------------------------
 
@@ -161,7 +163,7 @@ class Phone(asyncio.DatagramProtocol):
         if reply.status == 401:
             reply = await self._register(expires, reply["www-authenticate"])
         assert reply.status == 200, f"REGISTER {self.extension}: {reply.first}"
-        self._registration_cseq = self._registration_cseq if expires else 0
+        self._registered = expires > 0
         return reply.status
 
     async def unregister(self) -> None:

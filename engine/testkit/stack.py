@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from engine.embedded.carrier import Heard
+from engine.embedded.carrier import Heard, place_inbound
 from engine.embedded.environment import child_environment
 from engine.embedded.stack import answers
 from engine.telephony.cel import CelFile, ChannelHistory
+from engine.telephony.provision import Folders
 from engine.testkit import heard
 from engine.testkit.ari import AsteriskView
 from engine.testkit.client import Client
@@ -81,6 +82,13 @@ class Stack:
         """A softphone of the stack, not registered yet; the caller closes it."""
         passwords = {each["extension"]: each["password"] for each in self.json["softphones"]}
         return await Phone.open(self.json["asterisk"]["sip"], extension, passwords[extension], **settings)
+
+    def dial_in(self, called: str, caller: str, **behaviour: Any) -> None:
+        """Have the network call ``called`` over the trunk. ``behaviour`` as in ``carrier.place_inbound``; what the
+        caller heard is read by ``callee(caller)``."""
+        base = self.state / "simulator"
+        names = ("etc", "modules", "data", "var", "run", "log", "spool", "db", "keys")
+        place_inbound(Folders(**{name: base / name for name in names}), caller, called, **behaviour)
 
     # -- Asterisk's own record -------------------------------------------------------------------------------------
 
