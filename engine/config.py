@@ -8,14 +8,15 @@ file is an error with its path (``asterisk.0.ari_pasword``) and not a default th
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
 
 from engine.errors import ConfigError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")]
 HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-\[\]:]+:\d{1,5}$")]
 
 
@@ -83,6 +84,58 @@ class Softphone(Model):
     account: str = "account_1"
 
 
+class Polly(Model):
+    """Amazon Polly over HTTP; used when ``tts.engine`` is ``polly``."""
+
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    session_token: SecretStr = SecretStr("")
+    endpoint: HttpUrl | None = None
+    """Another address than Amazon's for the region."""
+
+
+class HttpVoice(Model):
+    """A speech server of one's own that answers with a sound file; used when ``tts.engine`` is ``http``.
+
+    ``url`` and ``body`` have places ``{text} {voice} {language} {gender} {rate} {pitch} {engine}``, filled in quoted as
+    each of them needs it.
+    """
+
+    url: HttpUrl | None = None
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    headers: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$")], SecretStr] = Field(
+        default_factory=dict
+    )
+    body: str = ""
+
+
+class Tts(Model):
+    """Text to speech."""
+
+    engine: Literal["espeak", "polly", "http"] = "espeak"
+    polly: Polly = Polly()
+    http: HttpVoice = HttpVoice()
+    cache: Path | None = None
+    """Folder of what was spoken; ``tts`` in the state folder when it is not named."""
+    cache_bytes: int = Field(default=512 << 20, ge=1 << 20)
+    """What the cache never grows past; the least recently used goes first, never what is being played."""
+    deadline: float = Field(default=4.0, gt=0, le=60)
+    """Seconds after which ``fallback`` is played instead."""
+    fallback: Annotated[str, StringConstraints(pattern=r"^[a-z]+:[A-Za-z0-9_./&-]+$")] = "sound:please-try-call-later"
+    """Media URI of a recorded prompt."""
+    sounds: Path | None = None
+    """The cache folder as Asterisk sees it, where that is another path (a share, a container)."""
+
+    @model_validator(mode="after")
+    def _engine_is_set_up(self) -> Self:
+        if self.engine == "polly" and not (self.polly.access_key and self.polly.secret_key):
+            raise ValueError("engine polly needs polly.access_key and polly.secret_key")
+        if self.engine == "http" and self.http.url is None:
+            raise ValueError("engine http needs http.url")
+        return self
+
+
 class Webhooks(Model):
     allow: tuple[str, ...] = ()
     """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
@@ -103,6 +156,7 @@ class Config(Model):
     default_account: str = "account_1"
     """Owner of calls that a trunk brings to a number without an account of its own."""
     webhooks: Webhooks = Webhooks()
+    tts: Tts = Tts()
     ringback: Literal["us", "uk", "fr", "de", "in"] = "us"
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
