@@ -45,6 +45,7 @@ class ChildSpec:
     restart_after: float = 2.0
     """Seconds between a death and the next start."""
     ready_within: float = 60.0
+    """Seconds its first start may take."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within: float = 5.0
     """Seconds it has after ``stop_signal`` before it is killed."""
@@ -126,7 +127,10 @@ class Child:
             await asyncio.sleep(pause(self.spec.restart_after, failures))
 
     async def _run_once(self) -> str:
-        """Start it, wait for its answer, wait for its end; gives what to say about that end."""
+        """Start it, wait for its answer, wait for its end; gives what to say about that end.
+
+        Raises StartFailed when it was the first start and no answer came in its time: a second would be no better.
+        """
         try:
             process = await self._spawn()
         except OSError as error:
@@ -143,6 +147,9 @@ class Child:
                 task.cancel()
             await asyncio.gather(ready, ended, return_exceptions=True)
         _kill_group(process.pid)
+        if not ready.cancelled() and not ready.result():
+            within = f"within {self.spec.ready_within:.0f} s"
+            raise StartFailed(f"{self.spec.name} did not answer {within}; {_last_words(self.spec.log)}")
         return f"{self.spec.name} ended with {_end_of(process.returncode)}; {_last_words(self.spec.log)}"
 
     async def _spawn(self) -> asyncio.subprocess.Process:
@@ -164,8 +171,9 @@ class Child:
         return process
 
     async def _wait_ready(self, process: asyncio.subprocess.Process) -> bool:
+        """True once it answers. The first start has a deadline (False); later, one that waits for others is let be."""
         deadline = time.monotonic() + self.spec.ready_within
-        while time.monotonic() < deadline:
+        while self._first_ready.done() or time.monotonic() < deadline:
             if await self.spec.ready():
                 self.pid = process.pid
                 self._ready_at = time.monotonic()

@@ -2,21 +2,26 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 
-def test_the_demo_shows_a_call_and_its_cdr_and_leaves_nothing(tmp_path: Path):
+
+def test_the_demo_shows_a_call_and_its_cdr_and_leaves_nothing(folder: Path):
     env = {key: value for key, value in os.environ.items() if not key.startswith("TRUNK")}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "engine", "demo"],
         capture_output=True,
         text=True,
         cwd="/",
-        env={**env, "TMPDIR": str(tmp_path)},
+        env={**env, "TMPDIR": str(folder)},
         timeout=300,
         check=False,
     )
@@ -33,7 +38,15 @@ def test_the_demo_shows_a_call_and_its_cdr_and_leaves_nothing(tmp_path: Path):
     assert (row["call_status"], row["agent_number"]) == ("ANSWERED", "919979270001")
     assert done.stdout.count("heard") == 3
     assert "curl" in done.stdout
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not under ``tmp_path``, whose parent any other start of pytest closes to PostgreSQL's user."""
+    made = Path(tempfile.mkdtemp(prefix="trunkline test "))
+    yield made
+    shutil.rmtree(made)
 
 
 def refuse_everybody(sip: socket.socket) -> None:
@@ -48,14 +61,14 @@ def refuse_everybody(sip: socket.socket) -> None:
             sip.sendto("\r\n".join(answer).encode(), sender)
 
 
-def test_a_demo_whose_call_fails_says_so_and_fails(tmp_path: Path):
+def test_a_demo_whose_call_fails_says_so_and_fails(folder: Path):
     with socket.socket(type=socket.SOCK_DGRAM) as sip:
         sip.bind(("127.0.0.1", 0))
         far_end = threading.Thread(target=refuse_everybody, args=(sip,))
         far_end.start()
         try:
             done = subprocess.run(
-                [sys.executable, "-P", "-m", "engine", "demo", "--state", str(tmp_path)],
+                [sys.executable, "-P", "-m", "engine", "demo", "--state", str(folder)],
                 capture_output=True,
                 text=True,
                 cwd="/",
@@ -69,4 +82,4 @@ def test_a_demo_whose_call_fails_says_so_and_fails(tmp_path: Path):
     assert done.returncode == 1
     assert "sip_code=486" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("trunkline demo: the call ended early")
-    assert not (tmp_path / "stack.json").exists()
+    assert not (folder / "stack.json").exists()

@@ -105,15 +105,17 @@ def running(state: Path, **options: Any) -> Iterator[Running]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """Its path has spaces and is too long for a Unix socket."""
-    return tmp_path / "a folder with spaces and a name that is longer than that of any socket" / "var"
+def made() -> Iterator[Path]:
+    """A state folder to be: its path has spaces and is too long for a Unix socket.
 
-
-@pytest.fixture
-def made(state: Path) -> Path:
-    state.parent.mkdir()
-    return state
+    Not under ``tmp_path``: each start of pytest, another user's of this machine too, takes back the ``o+x`` that
+    PostgreSQL's user needs on the parent of those.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="trunkline test "))
+    parent = folder / "a folder with spaces and a name that is longer than that of any Unix socket of them all"
+    parent.mkdir(mode=0o700)
+    yield parent / "var"
+    shutil.rmtree(folder)
 
 
 def connected(address: str) -> bool:
