@@ -172,8 +172,8 @@ class Child:
 
     async def _wait_ready(self, process: asyncio.subprocess.Process) -> bool:
         """True once it answers. The first start has a deadline (False); later, one that waits for others is let be."""
-        deadline = time.monotonic() + self.spec.ready_within
-        while self._first_ready.done() or time.monotonic() < deadline:
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < self.spec.ready_within or self._first_ready.done():
             if await self.spec.ready():
                 self.pid = process.pid
                 self._ready_at = time.monotonic()
@@ -181,7 +181,7 @@ class Child:
                 if not self._first_ready.done():
                     self._first_ready.set_result(None)
                 return True
-            await asyncio.sleep(_PROBE_PAUSE)
+            await asyncio.sleep(max(_PROBE_PAUSE, min(waited / 20, 1.0)))
         return False
 
 
