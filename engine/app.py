@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
-from aiohttp import web
 
 from engine import log as logging_setup
-from engine.api.server import create_app
+from engine.api.server import Server, serve
 from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
@@ -24,6 +23,7 @@ from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, Store
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
 from engine.media.recordings import Recordings
+from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
@@ -103,7 +103,7 @@ class Engine:
         self.hurry = asyncio.Event()
         """A second signal came."""
         self.tasks: set[asyncio.Task[None]] = set()
-        self.runner: web.AppRunner | None = None
+        self.server: Server | None = None
 
     def _services(self) -> Services:
         return Services(
@@ -139,13 +139,16 @@ class Engine:
         self._task(self._remember(seed), "remember")
 
     async def _serve(self) -> None:
-        http = self.config.http
-        self.runner = web.AppRunner(create_app(self._context()), access_log=None)
-        await self.runner.setup()
-        try:
-            await web.TCPSite(self.runner, http.host, http.port).start()
-        except OSError as error:
-            raise ConfigError(f"http: {http.host}:{http.port}: {error.strerror or error}") from error
+        context = self._context()
+        EngineCollector(
+            lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links, self.journal,
+            self.recordings.queue.qsize,
+        ).register(context.registry)  # fmt: skip
+        self.server = await serve(context)
+
+    def _links(self) -> dict[tuple[str, str], bool]:
+        ari = {("ari", name): switch.up for name, switch in self.switches.items()}
+        return ari | {("ami", manager.name): manager.up for manager in self.managers}
 
     def _context(self) -> Context:
         return Context(
@@ -209,8 +212,8 @@ class Engine:
         abandoned = self.registry.abandon()
         if abandoned:
             await asyncio.wait(abandoned, timeout=2)
-        if self.runner is not None:
-            await self.runner.cleanup()
+        if self.server is not None:
+            await self.server.cleanup()
         await asyncio.gather(*(manager.stop() for manager in self.managers))
         await asyncio.gather(*(switch.stop() for switch in self.switches.values()))
         for task in self.tasks:

@@ -14,7 +14,7 @@ from engine.api.limits import RateLimiter
 from engine.api.metrics import ApiMetrics
 from engine.api.table import OPEN_ROUTES, ROUTES
 from engine.commands.context import Context
-from engine.errors import Forbidden
+from engine.errors import ConfigError, Forbidden
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,22 @@ def create_app(ctx: Context) -> web.Application:
     for opened in OPEN_ROUTES:
         app.router.add_get(opened.path, opened.handler(ctx))
     return app
+
+
+Server = web.AppRunner
+
+
+async def serve(ctx: Context) -> Server:
+    """Listen where the configuration says; ``cleanup`` ends it. Raises ConfigError when that is taken."""
+    http = ctx.config.http
+    runner = web.AppRunner(create_app(ctx), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, http.host, http.port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(f"http: {http.host}:{http.port}: {error.strerror or error}") from error
+    return runner
 
 
 def _around(metrics: ApiMetrics) -> Middleware:

@@ -48,7 +48,10 @@ def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prefix", metavar="PREFIX", help='leading digits, without +; "" for every number')
     parser.add_argument("kind", choices=("trunk", "extension", "deny", "flow"), help="flow: inbound numbers alone")
-    parser.add_argument("target", nargs="?", default="", help="the trunk's or the flow's name")
+    parser.add_argument("target", nargs="?", default="", help="the trunk's or the flow's name, or the phone to ring")
+    parser.add_argument(
+        "--inbound", action="store_true", help="for calls that trunks bring; kind extension rings a phone"
+    )
     parser.add_argument("--account", help="for this account alone; of an inbound number, the account that owns it")
     _finish(parser, _do_add)
 
@@ -64,7 +67,7 @@ async def _list(arguments: argparse.Namespace, store: Database) -> int:
 
 
 async def _do_add(arguments: argparse.Namespace, store: Database) -> int:
-    direction = "inbound" if arguments.kind == "flow" else "outbound"
+    direction = "inbound" if arguments.inbound or arguments.kind == "flow" else "outbound"
     if arguments.account is not None:
         await AccountAdministration(store).get(arguments.account)
     route = await PgRoutes(store).add(

@@ -73,7 +73,7 @@ class Arrivals:
             request_id=await services.calls.next_request_id(),
             account=account.account,
             flow=flow,
-            direction="outbound" if event.channel.name.startswith("PJSIP/") and flow == "dial" else "inbound",
+            direction="inbound" if event.args[1] == "inbound" else "outbound",
             engine=services.engine_id,
             created_at=_arrived(services.now(), event),
             params=params,

@@ -64,6 +64,8 @@ class Found:
     channels: Mapping[str, Channel]
     bridges: Sequence[BridgeInfo]
     history: Mapping[str, History]
+    replied: frozenset[str] = frozenset()
+    """Channels in state Down whose far end has sent a reply: they were dialled."""
 
 
 async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
@@ -74,7 +76,7 @@ async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
     channels, bridges = await asyncio.gather(switch.channels(), switch.bridges())
     present = {channel.id: channel for channel in channels}
     history = await _history(registry, cel, sessions, open_legs)
-    found = Found(present, bridges, history)
+    found = Found(present, bridges, history, await _replied(switch, sessions, present))
     for session in sessions:
         compare(session, found, set(open_legs))
     registry.settled.add(switch.name)
@@ -93,15 +95,36 @@ async def _history(
     return await cel.lookup(set(open_legs), since)
 
 
+async def _replied(switch: Switch, sessions: Sequence[Session], present: Mapping[str, Channel]) -> frozenset[str]:
+    """Which of the channels that may not have been dialled were, in truth. Asterisk keeps the cause of each SIP
+    response to a channel's INVITE, of 100 too; one that had none may be dialled."""
+    doubtful = [
+        leg.channel_id
+        for session in sessions
+        for leg in session.live_legs()
+        if _undecided(session, leg) and leg.state is LegState.CREATED and leg.channel_id in present
+    ]
+    replies = [await switch.get_variable(channel, "HANGUPCAUSE_KEYS()") for channel in doubtful]
+    return frozenset(channel for channel, causes in zip(doubtful, replies, strict=True) if causes)
+
+
+def _undecided(session: Session, leg: Leg) -> bool:
+    """Nobody knows whether this leg was placed: its process is dead, or its link broke in between."""
+    return session.task is None or leg.n in session.undecided
+
+
 def compare(session: Session, found: Found, known: set[str]) -> None:
     """Bring one call up to what the server has. Pure of waiting, so that no event comes in between. ``known``:
     channels that were there to be listed; one made since is none of this comparison's business."""
     call = session.call
-    session.entered |= {channel for channel in found.channels if ids.request_of(channel) == call.request_id}
+    session.entered = {
+        *(channel for channel in session.entered if channel not in known),
+        *(channel for channel in found.channels if ids.request_of(channel) == call.request_id),
+    }
     for leg in session.live_legs():
         channel, past = found.channels.get(leg.channel_id), found.history.get(leg.channel_id)
         if channel is not None:
-            _present(session, leg, channel, past)
+            _present(session, leg, channel, past, replied=channel.id in found.replied)
         elif leg.channel_id not in known:
             continue
         elif past is None and leg.state is LegState.CREATED:
@@ -125,7 +148,7 @@ def _placeable(session: Session) -> bool:
     return age < FRESH and session.call.flow not in NEVER_PLACED_LATER
 
 
-def _present(session: Session, leg: Leg, channel: Channel, past: History | None) -> None:
+def _present(session: Session, leg: Leg, channel: Channel, past: History | None, *, replied: bool) -> None:
     now = session.services.now()
     session.entered.add(channel.id)
     if channel.state == "Up" and not leg.up:
@@ -135,7 +158,9 @@ def _present(session: Session, leg: Leg, channel: Channel, past: History | None)
     elif channel.state == "Ringing" and leg.state in EARLY:
         _dialed(session, leg, channel, now)
         session.record(Kind.LEG_RINGING, at=now, leg=leg.n)
-    elif session.task is None and leg.state is LegState.CREATED and leg.role != "caller":
+    elif leg.state is LegState.CREATED and replied:
+        _dialed(session, leg, channel, now)
+    elif leg.state is LegState.CREATED and leg.role != "caller" and _undecided(session, leg):
         session.unplaced.add(leg.n)
 
 
@@ -146,11 +171,13 @@ def _dialed(session: Session, leg: Leg, channel: Channel, now: datetime) -> None
 
 def _never_seen(session: Session, leg: Leg) -> None:
     """A row without a channel. While this process lives, the verb that made the row looks after it."""
-    if session.task is None and _placeable(session):
+    if not _undecided(session, leg):
+        return
+    if _placeable(session):
         session.unplaced.add(leg.n)
-    elif session.task is None or leg.channel_id in session.entered:
-        session.asked.setdefault(leg.n, "engine_restart" if session.task is None else "unplaced")
-        end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+        return
+    session.asked.setdefault(leg.n, "engine_restart" if session.task is None else "unplaced")
+    end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
 
 
 def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:

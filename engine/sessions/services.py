@@ -32,7 +32,7 @@ class Services:
     now: Callable[[], datetime] = utc_now
     on_recorded: Callable[[str], None] = lambda _name: None
     """Told the name of a recording whose call has ended."""
-    link_patience: float = 10.0
+    link_patience: float = 20.0
     """Seconds that a call waits for a lost link before it takes a command for undone."""
     prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Purpose of a prompt → media URI."""

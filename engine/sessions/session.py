@@ -34,10 +34,14 @@ class Session:
     services: Services
     resumed: bool = False
     """Built from the store after a restart."""
+    requested: set[str] = field(default_factory=set)
+    """Channels that this process has asked Asterisk to make."""
     entered: set[str] = field(default_factory=set)
     """Channels of ours that Asterisk has handed to us."""
     unplaced: set[int] = field(default_factory=set)
-    """Legs that were committed before a restart, and that Asterisk never saw."""
+    """Legs that were committed, and that Asterisk has not dialled: to be placed."""
+    undecided: set[int] = field(default_factory=set)
+    """Legs whose placing was cut off; the comparison after the break decides."""
     gone: set[str] = field(default_factory=set)
     """Channels that Asterisk has destroyed, helpers (snoops) included."""
     asked: dict[int, str] = field(default_factory=dict)

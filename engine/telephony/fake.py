@@ -321,6 +321,10 @@ class FakeSwitch:
         await self._asked("delete_recording", name)
         self._stored.pop(name, None)
 
+    async def get_variable(self, channel_id: str, name: str) -> str:
+        await self._asked("get_variable", channel_id, name)
+        return self._party(channel_id).variables.get(name, "")
+
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         name, value = safe.variable(name, value)
         await self._asked("set_variable", channel_id, name, value)

@@ -87,6 +87,9 @@ class Switch(Protocol):
 
     async def delete_recording(self, name: str) -> None: ...
 
+    async def get_variable(self, channel_id: str, name: str) -> str:
+        """Value of a channel variable or function; empty where there is none."""
+
     async def set_variable(self, channel_id: str, name: str, value: str) -> None: ...
 
     async def send_dtmf(

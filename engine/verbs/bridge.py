@@ -24,8 +24,12 @@ async def join(session: Session, bridge: str, *legs: Leg) -> bool:
 
 async def make_bridge(session: Session, bridge: str) -> None:
     if bridge not in session.bridges:
-        await session.switch.create_bridge(bridge)
         session.bridges.add(bridge)
+        try:
+            await session.switch.create_bridge(bridge)
+        except TelephonyError:
+            session.bridges.discard(bridge)
+            raise
 
 
 async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:

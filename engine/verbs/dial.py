@@ -18,6 +18,8 @@ ENTERS_WITHIN = 5.0
 """Seconds from create until Asterisk has handed us the channel."""
 ASTERISK_GRACE = 2.0
 """Seconds that Asterisk's own ring timeout is longer than ours; it counts when we are gone."""
+PLACINGS = 3
+"""Times that a leg is placed whose link broke before Asterisk saw it."""
 ENDS_WITHIN = 3.0
 """Seconds from a hang-up to its event."""
 DURATION_GRACE = 10
@@ -76,44 +78,64 @@ def _attempt(session: Session, options: Dial) -> Leg:
 
 
 async def _place(session: Session, leg: Leg, options: Dial) -> None:
-    """Have Asterisk send the call out. A refusal ends the leg; a lost link leaves it to be reconciled."""
-    try:
-        await _create(session, leg, options)
-        if options.bridge and leg.alive:
-            await join(session, options.bridge, *options.company, leg)
-        if leg.alive and not _given_up(options):
-            await session.switch.dial(leg.channel_id, timeout=options.ring_timeout + ASTERISK_GRACE)
-    except (LinkDown, RequestTimedOut):
-        await _settle_unknown(session, leg)
-    except (Gone, Clash, Refused):
-        await _unplaced(session, leg)
+    """Have Asterisk send the call out. A refusal ends the leg. When the link breaks, a command's fate is unknown: the far
+    end or the comparison after the break tells it, and only what Asterisk never saw is sent again."""
+    for _ in range(PLACINGS):
+        try:
+            await _send(session, leg, options)
+        except (LinkDown, RequestTimedOut):
+            if await _to_be_placed_again(session, leg):
+                continue
+            if leg.state is LegState.CREATED:
+                await _unplaced(session, leg)
+        except (Gone, Clash, Refused):
+            await _unplaced(session, leg)
+        return
+    await _unplaced(session, leg)
+
+
+async def _send(session: Session, leg: Leg, options: Dial) -> None:
+    """Create, join, dial; what was done before a break is not done again. Raises TelephonyError."""
+    await _create(session, leg, options)
+    if options.bridge and leg.alive:
+        await join(session, options.bridge, *options.company, leg)
+    if leg.alive and not _given_up(options):
+        await session.switch.dial(leg.channel_id, timeout=options.ring_timeout + ASTERISK_GRACE)
 
 
 async def _create(session: Session, leg: Leg, options: Dial) -> None:
-    """The channel, in our hands: a new one, or the one that a process made which was killed before it dialled. Raises
+    """The channel, in our hands: a new one, or the one that was made before a break and not dialled. Raises
     TelephonyError."""
-    limit = session.account.limits.max_duration + int(options.ring_timeout) + DURATION_GRACE
     channel = leg.channel_id
     if channel in session.entered:
         return
-    await asyncio.gather(
+    limit = session.account.limits.max_duration + int(options.ring_timeout) + DURATION_GRACE
+    done = await asyncio.gather(
         session.switch.create_channel(
             channel, leg.endpoint, caller_id=options.caller_id, variables={"TIMEOUT(absolute)": str(limit)}
         ),
         *([make_bridge(session, options.bridge)] if options.bridge else []),
+        return_exceptions=True,
     )
+    for outcome in done:
+        if isinstance(outcome, BaseException):
+            raise outcome
     if not await session.until(lambda: channel in session.entered or not leg.alive, ENTERS_WITHIN):
         raise RequestTimedOut("the channel was not handed to us")
 
 
-async def _settle_unknown(session: Session, leg: Leg) -> None:
-    """The command's fate is unknown: the far end or the reconciliation of a restored link will tell; it is never sent
-    twice."""
-    told = await session.until(
-        lambda: leg.state is not LegState.CREATED, ENTERS_WITHIN + session.services.link_patience
-    )
-    if not told:
-        await _unplaced(session, leg)
+async def _to_be_placed_again(session: Session, leg: Leg) -> bool:
+    """Wait for what the comparison after the break says: Asterisk has no channel, or one that was not dialled."""
+    session.undecided.add(leg.n)
+    try:
+        await session.until(
+            lambda: leg.n in session.unplaced or leg.state is not LegState.CREATED, session.services.link_patience
+        )
+    finally:
+        session.undecided.discard(leg.n)
+    again = leg.n in session.unplaced
+    session.unplaced.discard(leg.n)
+    return again
 
 
 async def _unplaced(session: Session, leg: Leg) -> None:

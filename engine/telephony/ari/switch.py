@@ -162,6 +162,15 @@ class AriSwitch:
         with suppress(Gone):
             await self._link.call("recordings", "deleteStored", recordingName=safe.identifier(name))
 
+    async def get_variable(self, channel_id: str, name: str) -> str:
+        try:
+            reply = await self._link.call(
+                "channels", "getChannelVar", channelId=safe.identifier(channel_id), variable=name
+            )
+        except Gone:
+            return ""  # 404 is also said of a variable that is not set
+        return str(reply.json().get("value", ""))
+
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         name, value = safe.variable(name, value)
         await self._channel("setChannelVar", channel_id, variable=name, value=value)
