@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import uvloop
 
 from engine.errors import LinkDown
 from engine.telephony.ari.wire import Connections
@@ -210,3 +211,20 @@ async def test_nobody_there(unused_tcp_port: int) -> None:
         with pytest.raises(LinkDown):
             await pool.request("GET", "/")
     pool.close()
+
+
+def test_on_the_loop_that_the_engine_runs_on() -> None:
+    async def exchange() -> None:
+        server = Server()
+        pool = Connections(await server.start(), "", limit=2)
+        answers = await asyncio.gather(*(pool.request("GET", f"/{n}") for n in range(9)))
+        assert [answer.body for answer in answers] == [b"/%d" % n for n in range(9)]
+        server.script = never
+        stuck = asyncio.create_task(pool.request("GET", "/stuck"))
+        await asyncio.sleep(0)
+        pool.close()
+        with pytest.raises(LinkDown):
+            await stuck
+        await server.stop()
+
+    uvloop.run(asyncio.wait_for(exchange(), 5))

@@ -84,7 +84,8 @@ class AmiLink:
             try:
                 await self._serve()
             except TelephonyError as error:
-                _log.warning("ami link failed", server=self.name, error=str(error))
+                tell = _log.debug if self._backoff.failures else _log.warning
+                tell("ami link failed", server=self.name, error=str(error))
             except Exception:  # noqa: BLE001 - a server that answers nonsense today may be mended tomorrow
                 _log.exception("ami link failed", server=self.name)
             await asyncio.sleep(self._backoff.next())

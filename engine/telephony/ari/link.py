@@ -87,7 +87,8 @@ class AriLink:
             try:
                 await self._serve()
             except TelephonyError as error:
-                _log.warning("ari link failed", server=self._server.name, error=str(error))
+                tell = _log.debug if self._backoff.failures else _log.warning
+                tell("ari link failed", server=self._server.name, error=str(error))
             except Exception:  # noqa: BLE001 - a server that answers nonsense today may be mended tomorrow
                 _log.exception("ari link failed", server=self._server.name)
             await asyncio.sleep(_TAKEN_OVER if self._taken_over else self._backoff.next())
