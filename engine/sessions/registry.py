@@ -141,8 +141,9 @@ class Registry:
     # -- what commands ask -----------------------------------------------------------------------------------------
 
     def find(self, request_id: str) -> Call | None:
+        """A call that lives here. One whose end is not committed yet is the store's to tell of, as it stands there."""
         session = self.sessions.get(request_id)
-        return session.call if session else None
+        return session.call if session and session.call.alive else None
 
     def live_calls(self, account: str) -> int:
         return self.live[account]
@@ -158,7 +159,7 @@ class Registry:
         session = self.sessions.get(request_id)
         if session is None:
             raise NotFound("no such live call")
-        if session.stop_reason is not None:
+        if session.stop_reason is not None or session.closing:
             raise StateConflict("the call is ending already")
         session.stop("cancelled")
 

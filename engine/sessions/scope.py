@@ -9,6 +9,7 @@ from engine.calls import disposition
 from engine.calls.events import Kind
 from engine.calls.model import Call, Leg
 from engine.calls.record import records
+from engine.calls.states import LegState
 from engine.errors import Forbidden, StoreAway
 from engine.sessions.observe import end_leg
 from engine.sessions.services import Flow
@@ -22,6 +23,9 @@ LEGS_END_WITHIN = 5.0
 
 HANGUP_TRIES = 12
 """Times that hanging up is tried while the link is away."""
+LEG_ENTERS_WITHIN = 1.0
+"""Seconds from asking for a channel until Asterisk has made it, or never will."""
+
 FILES_CLOSE_WITHIN = 2.0
 
 ABANDONED = "abandoned"
@@ -37,6 +41,7 @@ async def run(session: Session, flow: Flow) -> None:
     session.task = asyncio.current_task()
     reason, result = await _run_flow(session, flow)
     if reason != ABANDONED:
+        session.closing = True
         await _close(session, reason, result)
 
 
@@ -112,16 +117,36 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
 async def hang_up_all(session: Session, why: str) -> None:
     """End every leg that is left, and see that it has ended. While the link is away that takes until it is back; what
     outlives our patience is swept as a ghost, and the best time known is written."""
-    if any(not leg.alive and leg.n not in session.asked for leg in session.call.legs.values()) and why == "flow":
+    if why == "flow" and session.call.bridged_at and len(session.live_legs()) < len(session.call.legs):
         why = "peer"
+    _end_unasked(session, why)
     for _ in range(HANGUP_TRIES):
         legs, linked = session.live_legs(), session.switch.up
-        await session.attempt(*(session.hangup(leg, why) for leg in legs))
+        await session.attempt(*(_hang_up(session, leg, why) for leg in legs))
         await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))
         if await session.until(lambda: not session.live_legs(), LEGS_END_WITHIN) or linked:
             break
     for leg in session.live_legs():
         end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+
+
+def _end_unasked(session: Session, why: str) -> None:
+    """Legs that Asterisk was not asked for yet, when somebody had the call end, need not be waited for."""
+    for leg in session.live_legs():
+        known = session.resumed or leg.channel_id in session.requested | session.entered
+        if leg.state is LegState.CREATED and not known:
+            session.asked.setdefault(leg.n, why)
+            end_leg(session, leg, session.services.now(), q850=None, sip_code=None)
+
+
+async def _hang_up(session: Session, leg: Leg, why: str) -> None:
+    """A channel that Asterisk is just making can't be hung up, and would be there, for ever, a moment later."""
+    there = leg.state is not LegState.CREATED or await session.until(
+        lambda: leg.channel_id in session.entered or not leg.alive, LEG_ENTERS_WITHIN
+    )
+    await session.hangup(leg, why)
+    if not there and leg.alive and leg.channel_id not in session.entered:
+        end_leg(session, leg, session.services.now(), q850=None, sip_code=None)
 
 
 async def _recordings_over(session: Session) -> None:

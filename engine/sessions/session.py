@@ -57,6 +57,8 @@ class Session:
     """Channel → the bridge it was put into."""
     stop_reason: str | None = None
     """Why somebody outside wants the call to end: cancelled, timeout, abandoned."""
+    closing: bool = False
+    """The flow is over; what is left is hung up and the end is written. Nothing stops that."""
     task: asyncio.Task[None] | None = None
     background: asyncio.TaskGroup | None = None
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
@@ -130,7 +132,7 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """Have the call end: its flow is cancelled, its legs are hung up, its CDR is written."""
-        if self.stop_reason is None:
+        if self.stop_reason is None and not self.closing:
             self.stop_reason = reason
             if self.task is not None:
                 self.task.cancel()

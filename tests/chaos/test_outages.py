@@ -114,3 +114,23 @@ async def test_postgresql_is_killed(stack: Stack):
     await stack.wait_ready(name="postgres", but=pid)
     await ready(stack)
     await truth.all_hold(stack, taken)
+
+
+async def test_calls_that_asterisk_never_saw_are_placed_when_it_is_back(stack: Stack):
+    """Asterisk is killed while forty calls are being placed: DESIGN §3, "never seen, under 30 s old: placed now"."""
+    wanted = [asyncio.create_task(stack.api.click2call(plain(), ending("3001"))) for _ in range(40)]
+    await asyncio.wait(wanted, return_when=asyncio.FIRST_COMPLETED)
+    pid = stack.kill("asterisk")
+    answers = await asyncio.gather(*wanted, return_exceptions=True)
+    taken = [answer for answer in answers if isinstance(answer, str)]
+    await stack.wait_ready(name="asterisk", but=pid)
+    await ready(stack)
+    await truth.all_ended(stack, taken, within=30)
+    await truth.nothing_left(stack)
+    for request_id in taken:
+        call = await stack.api.call(request_id)
+        assert len(await stack.api.cdrs(request_id)) == 1
+        for leg in call["legs"]:
+            assert len(stack.calls_of(leg["number"])) <= 1
+        placed_again = call["end_reason"] == "completed" or call["reconciled"]
+        assert placed_again, await stack.api.story(request_id)
