@@ -110,6 +110,7 @@ async def _create(session: Session, leg: Leg, options: Dial) -> None:
     if channel in session.entered:
         return
     limit = session.account.limits.max_duration + int(options.ring_timeout) + DURATION_GRACE
+    session.requested.add(channel)
     done = await asyncio.gather(
         session.switch.create_channel(
             channel, leg.endpoint, caller_id=options.caller_id, variables={"TIMEOUT(absolute)": str(limit)}

@@ -102,3 +102,19 @@ async def test_a_call_deleted_while_the_agent_rings_never_calls_the_destination(
 async def test_records_agree(rung, name):
     agrees_with_its_record(rung[name])
     agrees_with_cel(rung[name])
+
+
+async def test_a_call_deleted_at_once_leaves_nothing_ringing(stack):
+    """At whatever moment of its beginning: each of these meets another one."""
+
+    async def begin_and_end(pause):
+        agent = numbers.ending(numbers.RINGS_FOR_EVER)
+        request_id = await stack.api.click2call(agent, numbers.plain())
+        await asyncio.sleep(pause)  # moments differ; none is waited for
+        (await stack.api.hang_up(request_id)).expect(200)
+        return await stack.api.wait_ended(request_id)
+
+    ended = await asyncio.gather(*(begin_and_end(0.001 * pause) for pause in range(12)))
+    assert {call["end_reason"] for call in ended} == {"cancelled"}
+    assert not any(call["reconciled"] for call in ended)
+    assert await stack.ari.channels() == []
