@@ -144,6 +144,7 @@ async def _no_prompt(dsn: str) -> None:
 def _line(name: str, run: Outcome) -> str:
     latency = f"request → INVITE p50 {run.percentile(50):5.1f} ms, p99 {run.percentile(99):5.1f} ms"
     cpu = ", ".join(f"{who} {spent:.2f}" for who, spent in run.cpu.items())
+    cpu += f"; idle {run.idle:.0%}, others {run.foreign:.0%}"
     return f"{name:13} {run.cps:6.1f} calls/s  {latency}  CPU ms/call: {cpu}  {'; '.join(run.problems)}"
 
 

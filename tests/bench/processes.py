@@ -70,6 +70,13 @@ def cpu_ms(pids: Iterable[int]) -> float:
     return sum(_ticks(pid) for pid in pids) * _TICK_MS
 
 
+def machine_ms() -> tuple[float, float]:
+    """(busy, idle) time of all processors together since boot, from the first line of ``/proc/stat``."""
+    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) * _TICK_MS, idle * _TICK_MS
+
+
 def family(pid: int) -> list[int]:
     """A process and its children: PostgreSQL with its backends."""
     children = []

@@ -12,7 +12,7 @@ import asyncpg
 
 from engine.embedded.stack import Stack
 from tests.bench.load import Load
-from tests.bench.processes import Helper, cpu_ms, family
+from tests.bench.processes import Helper, cpu_ms, family, machine_ms
 from tests.bench.sip import AGENT
 
 RECORDS_WITHIN = 10.0
@@ -21,12 +21,15 @@ RECORDS_WITHIN = 10.0
 @dataclass(frozen=True)
 class Outcome:
     """``latency``: milliseconds from the request to the agent's INVITE, one a call. ``cpu``: milliseconds per call of
-    each process. ``problems``: what went wrong, empty in a good run."""
+    each process. ``idle`` and ``foreign``: shares of the machine's processor time that nobody used, and that others
+    than ours used: a run beside which others worked says little. ``problems``: what went wrong, empty in a good run."""
 
     calls: int
     seconds: float
     latency: tuple[float, ...]
     cpu: Mapping[str, float]
+    idle: float
+    foreign: float
     problems: tuple[str, ...]
 
     @property
@@ -39,10 +42,25 @@ class Outcome:
         return quantiles(self.latency, n=100, method="inclusive")[percent - 1]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """Milliseconds of processor time: of each process, and of the machine."""
+
+    cpu: Mapping[str, float]
+    busy: float
+    idle: float
+
+    def __sub__(self, before: "Usage") -> "Usage":
+        cpu = {name: now - before.cpu[name] for name, now in self.cpu.items()}
+        return Usage(cpu, self.busy - before.busy, self.idle - before.idle)
+
+
 class Bench:
     """A running stack, the far end and the bare client."""
 
-    def __init__(self, stack: Stack, far_end: Helper, bare: Helper, database: asyncpg.Connection, way: str) -> None:
+    def __init__(
+        self, stack: Stack, far_end: Helper, bare: Helper | None, database: asyncpg.Connection, way: str
+    ) -> None:
         self.stack = stack
         self.far_end = far_end
         self._bare = bare
@@ -52,23 +70,25 @@ class Bench:
 
     async def bare(self, load: Load) -> Outcome:
         first = await self._get_ready(load)
-        before = self._cpu()
+        before = self._usage()
+        assert self._bare is not None
         run = await self._bare.ask({"way": self._way, "first": first, "load": asdict(load)})
-        cpu = self._spent(before, load.calls) | {"client": run["cpu"] * 1000 / load.calls}
+        used = self._usage() - before
         problems = [f"{count} × {what}" for what, count in run["refused"].items()]
-        return await self._outcome(load, run, cpu, (run["ended"] - run["began"]) / 1e9, problems)
+        return await self._outcome(load, run, used, (run["ended"] - run["began"]) / 1e9, problems)
 
     async def engine(self, load: Load) -> Outcome:
         """The run is over when the last CDR is committed."""
         first = await self._get_ready(load)
         rows = await self._records()
-        before = self._cpu()
+        before = self._usage()
         run = await self.far_end.ask(self.click_to_calls(first, load))
         missing = await self._records_written(rows + load.calls)
+        used = self._usage() - before
         seconds = max((time.time_ns() if missing else self._last_record) - run["began"], 1) / 1e9
         problems = [f"{count} × answered {status}" for status, count in run["statuses"].items() if status != "200"]
         problems += [f"{missing} CDRs missing or not answered"] if missing else []
-        return await self._outcome(load, run, self._spent(before, load.calls), seconds, problems)
+        return await self._outcome(load, run, used, seconds, problems)
 
     def click_to_calls(self, first: int, load: Load) -> dict[str, Any]:
         about = self.stack.describe()
@@ -88,17 +108,16 @@ class Bench:
         await asyncio.sleep(0.5)  # let what the last run left (checkpoints, timers) pass
         return first
 
-    def _cpu(self) -> dict[str, float]:
+    def _usage(self) -> "Usage":
         about = self.stack.describe()
-        return {
+        cpu = {
             "engine": cpu_ms([about["engine_pid"]]),
             "Asterisk": cpu_ms([about["pids"]["asterisk"]]),
             "PostgreSQL": cpu_ms(family(about["pids"]["postgres"])),
             "far end": cpu_ms([self.far_end.pid]),
+            "client": cpu_ms([self._bare.pid]) if self._bare else 0.0,
         }
-
-    def _spent(self, before: Mapping[str, float], calls: int) -> dict[str, float]:
-        return {name: (now - before[name]) / calls for name, now in self._cpu().items()}
+        return Usage(cpu, *machine_ms())
 
     async def _records(self) -> int:
         return int(
@@ -114,7 +133,7 @@ class Bench:
         return missing
 
     async def _outcome(
-        self, load: Load, run: Mapping[str, Any], cpu: Mapping[str, float], seconds: float, problems: list[str]
+        self, load: Load, run: Mapping[str, Any], used: "Usage", seconds: float, problems: list[str]
     ) -> Outcome:
         seen = await self._quiet()
         invites, agent = seen["invites"], AGENT.decode()
@@ -127,7 +146,16 @@ class Bench:
             problems.append(f"{2 * load.calls - len(invites)} parties were not called")
         if seen["live"]:
             problems.append(f"{seen['live']} parties were left over")
-        return Outcome(load.calls, seconds, tuple(sorted(delays)), cpu, tuple(problems))
+        total = used.busy + used.idle
+        return Outcome(
+            calls=load.calls,
+            seconds=seconds,
+            latency=tuple(sorted(delays)),
+            cpu={name: spent / load.calls for name, spent in used.cpu.items()},
+            idle=used.idle / total,
+            foreign=max(0.0, used.busy - sum(used.cpu.values())) / total,
+            problems=tuple(problems),
+        )
 
     async def _quiet(self) -> dict[str, Any]:
         """What the far end saw, once it has nobody on the line."""
