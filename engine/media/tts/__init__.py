@@ -1,0 +1,1 @@
+"""Text to speech: one port, three engines behind it, and a cache before them."""
