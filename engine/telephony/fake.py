@@ -322,8 +322,10 @@ class FakeSwitch:
         self._stored.pop(name, None)
 
     async def get_variable(self, channel_id: str, name: str) -> str:
-        await self._asked("get_variable", channel_id, name)
-        return self._party(channel_id).variables.get(name, "")
+        name, _ = safe.variable(name, "")
+        await self._asked("get_variable", safe.identifier(channel_id), name)
+        party = self._parties.get(channel_id)
+        return party.variables.get(name, "") if party else ""
 
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         name, value = safe.variable(name, value)

@@ -331,6 +331,11 @@ async def test_small_commands_are_taken(line: Line, call: str) -> None:
     await line.dial(call, "15550001111")
     await line.heard.wait(ChannelUp, call)
     await line.switch.set_variable(call, "TRUNKLINE_STEP", "destination")
+    assert await line.switch.get_variable(call, "TRUNKLINE_STEP") == "destination"
+    assert await line.switch.get_variable(call, "TRUNKLINE_NONE") == ""
+    assert await line.switch.get_variable("tl-none", "TRUNKLINE_STEP") == ""
+    with pytest.raises(UnsafeValue):
+        await line.switch.get_variable(call, "SHELL(id; ls)")
     await line.switch.ring(call)
     await line.switch.ring_stop(call)
     await line.switch.hold_music(call, on=True)

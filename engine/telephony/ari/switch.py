@@ -163,6 +163,7 @@ class AriSwitch:
             await self._link.call("recordings", "deleteStored", recordingName=safe.identifier(name))
 
     async def get_variable(self, channel_id: str, name: str) -> str:
+        name, _ = safe.variable(name, "")
         try:
             reply = await self._link.call(
                 "channels", "getChannelVar", channelId=safe.identifier(channel_id), variable=name
