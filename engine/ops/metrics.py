@@ -1,11 +1,20 @@
 """Gauges and counters of the engine itself, read when somebody asks for ``/metrics``; nothing is counted on a hot path."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+
+def _tasks() -> int:
+    """0 when asked outside the engine's loop."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
 
 
 class JournalFigures(Protocol):
@@ -51,6 +60,7 @@ class EngineCollector(Collector):
         yield live
         yield links
         yield GaugeMetricFamily("trunkline_recordings_waiting", "Recordings to be merged", value=self._unmerged())
+        yield GaugeMetricFamily("trunkline_tasks", "asyncio tasks: some per live call, the rest steady", value=_tasks())
         yield from self._of_journal()
 
     def _of_journal(self) -> Iterable[Metric]:

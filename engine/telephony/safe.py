@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from engine.errors import UnsafeValue
 
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_\-]{0,79}"
 _ENDPOINT = re.compile(rf"PJSIP/(?:\+?[0-9]{{1,20}}@)?{_NAME}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,149}")
 _VARIABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]{0,79})(?:\([A-Za-z0-9_\-:.]{0,80}\))?")

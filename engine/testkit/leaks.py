@@ -1,6 +1,7 @@
 """What a stack holds, counted before and after a test."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,43 +12,53 @@ if TYPE_CHECKING:
 
 EMPTY_WITHIN = 3.0
 """Seconds after a test for the last call to be gone."""
-FREE_DESCRIPTORS = 24
+SPARE_DESCRIPTORS = 24
 """That many more the engine may have after a test: pools keep connections (20 to ARI, 10 to PostgreSQL) for later."""
+SPARE_TASKS = 10
+"""Each HTTP connection that a client keeps open has one."""
+_TASKS = re.compile(r"^trunkline_tasks (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Inventory:
     engine_pid: int
     descriptors: int
+    tasks: int
 
     @classmethod
     async def of(cls, stack: "Stack") -> "Inventory":
-        return cls(stack.engine_pid, _descriptors(stack.engine_pid))
+        return cls(stack.engine_pid, _descriptors(stack.engine_pid), await _tasks(stack))
 
     async def compare(self, stack: "Stack") -> None:
         """Wait until nothing of a call is left. Raises NotInTime, naming what is."""
 
         async def look() -> bool:
-            return not await _left(stack) and self._descriptors_given_back(stack)
+            return not await _left(stack) and not self._grown(await Inventory.of(stack))
 
         async def tell() -> str:
-            grown = f"descriptors of the engine: {self.descriptors} before, {_descriptors(stack.engine_pid)} now"
-            return "\n".join([*await _left(stack), grown])
+            return "\n".join([*await _left(stack), f"before: {self}", f"now: {await Inventory.of(stack)}"])
 
         await eventually(look, within=EMPTY_WITHIN, what="empty Asterisk and engine", tell=tell, every=0.05)
 
-    def _descriptors_given_back(self, stack: "Stack") -> bool:
-        if stack.engine_pid != self.engine_pid:
-            return True
-        return _descriptors(stack.engine_pid) <= self.descriptors + FREE_DESCRIPTORS
+    def _grown(self, now: "Inventory") -> bool:
+        if now.engine_pid != self.engine_pid:
+            return False
+        descriptors, tasks = now.descriptors - self.descriptors, now.tasks - self.tasks
+        return descriptors > SPARE_DESCRIPTORS or tasks > SPARE_TASKS
 
 
 async def _left(stack: "Stack") -> list[str]:
     """Channels and bridges in Asterisk, and live calls of the engine."""
     channels = [f"channel {each['id']} {each['name']} {each['state']}" for each in await stack.ari.channels()]
     bridges = [f"bridge {each['id']}" for each in await stack.ari.bridges()]
-    calls = [f"call {each['request_id']} {each['state']}" for each in await stack.api.calls()]
+    clients = (stack.api, stack.api2)
+    calls = [f"call {each['request_id']} {each['state']}" for client in clients for each in await client.calls()]
     return channels + bridges + calls
+
+
+async def _tasks(stack: "Stack") -> int:
+    found = _TASKS.search((await stack.api.get("/metrics")).body.decode())
+    return int(found[1]) if found else 0
 
 
 def _descriptors(pid: int) -> int:

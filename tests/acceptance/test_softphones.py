@@ -171,3 +171,22 @@ async def test_a_caller_to_a_number_nobody_has_is_told_so(stack, call_of):
     done = await _ended(stack, call["request_id"])
     assert done.cdr["call_direction"] == "inbound"
     agrees_with_cel(done)
+
+
+async def test_a_routed_number_rings_a_phone(stack, phones, call_of):
+    one, _ = phones
+    caller, called = numbers.plain(), "15550001010"
+    await stack.trunkline("routes", "add", "--inbound", called, "extension", "101")
+    stack.dial_in(called, caller)
+    incoming = await one.next_call()
+    assert incoming.number == caller
+    await incoming.answered()
+    await asyncio.sleep(TALK)  # the length of the talk
+    await incoming.hang_up()
+    heard = await stack.callee(caller)
+    assert audio.tone_present(heard.samples, TONES["101"], min_seconds=0.8)
+    assert audio.tone_present(incoming.heard, numbers.tone_hz(caller), min_seconds=0.8)
+    done = await _ended(stack, (await call_of(caller))["request_id"])
+    assert (done.cdr["call_direction"], done.cdr["dial_status"]) == ("inbound", "ANSWER")
+    assert done.cdr["customer_number"] == caller
+    agrees_with_cel(done)
