@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 EMPTY_WITHIN = 3.0
 """Seconds after a test for the last call to be gone."""
-SPARE_DESCRIPTORS = 24
-"""That many more the engine may have after a test: pools keep connections (20 to ARI, 10 to PostgreSQL) for later."""
-SPARE_TASKS = 10
+SPARE_DESCRIPTORS = 64
+"""That many more the engine may have after a test: connections are kept for later (20 to ARI, 10 to PostgreSQL, those
+of HTTP clients)."""
+SPARE_TASKS = 32
 """Each HTTP connection that a client keeps open has one."""
 _TASKS = re.compile(r"^trunkline_tasks (\d+)", re.MULTILINE)
 
