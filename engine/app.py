@@ -23,6 +23,7 @@ from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, Store
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
 from engine.media.recordings import Recordings
+from engine.media.tts.create import synthesizer
 from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
 from engine.sessions import reconcile
@@ -97,6 +98,7 @@ class Engine:
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
         self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
         self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
+        self.speaker = synthesizer(config)
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
@@ -116,6 +118,7 @@ class Engine:
             live_calls=self.live_calls,
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
+            speaker=self.speaker,
         )
 
     def _cel(self, name: str, path: Path) -> CelReader:
@@ -135,6 +138,7 @@ class Engine:
         self.database.listener.subscribe(self._on_notified)
         await self.database.open()
         await self.journal.start()
+        await self.speaker.start()
         await self._serve()
         self._task(self._remember(seed), "remember")
 
@@ -219,6 +223,7 @@ class Engine:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.speaker.close()
         await self.journal.close()
         await self.database.close()
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "accounts": ("engine.cli.accounts", "accounts: secrets, caller ids, limits"),
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
+    "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
     "fetch": ("engine.cli.fetch", "fetch Asterisk into the cache folder now"),
 }
 """Each command's module and its line of help, in the order of ``--help``."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from engine.media.tts.port import Speaker, Speechless
 from engine.store.port import Accounts, Calls, Journal, Routes
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Services:
     """Seconds that a call waits for a lost link before it takes a command for undone."""
     prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Purpose of a prompt → media URI."""
+    speaker: Speaker = field(default_factory=Speechless)
+    """Text to speech."""
 
 
 @dataclass(slots=True)

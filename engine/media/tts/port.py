@@ -83,6 +83,22 @@ class Speaker(Protocol):
         """As ``speak`` without any trace: no cache, no hash, no log; the file is deleted by ``close``."""
 
 
+class Speechless:
+    """A ``Speaker`` for an engine without text to speech: every text is the recorded prompt."""
+
+    def __init__(self, fallback: str = "sound:please-try-call-later") -> None:
+        self.fallback = fallback
+
+    def check(self, speech: Speech) -> str:  # noqa: ARG002 - as the protocol has it
+        return ""
+
+    async def speak(self, speech: Speech) -> Spoken:  # noqa: ARG002 - as the protocol has it
+        return Spoken(self.fallback, None, 0.0, fallback=True, note="no text to speech: recorded prompt")
+
+    async def speak_secret(self, speech: Speech) -> Spoken:
+        return await self.speak(speech)
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     seconds: float

@@ -37,6 +37,8 @@ def quoted(words: Mapping[str, object]) -> str:
 
 def rate_percent(value: str | int) -> int:
     """Percent for a word, or for 1 to 100 where 50 is normal: half as fast at 1, twice at 100. Raises InvalidFields."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
     if isinstance(value, int):
         if isinstance(value, bool) or not 1 <= value <= HIGHEST_RATE:
             raise InvalidFields({"rate": f"min:1 max:{HIGHEST_RATE}"})
