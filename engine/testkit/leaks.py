@@ -64,3 +64,10 @@ async def _tasks(stack: "Stack") -> int:
 
 def _descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+
+
+async def clear(stack: "Stack") -> None:
+    """End every live call of both accounts."""
+    for account in (stack.api, stack.api2):
+        for call in await account.calls():
+            await account.hang_up(call["request_id"])
