@@ -135,6 +135,22 @@ async def test_a_call_lasts_as_long_as_its_account_allows(stack, hasty):
     agrees_with_cel(done)
 
 
+async def test_keys_pressed_by_one_reach_the_other_and_the_record(stack):
+    done = await click_to_call(stack.api, stack, agent=numbers.ending("3005"), customer=numbers.ending("4159"))
+    assert done.customer.kept.pressed == "159"
+    assert done.agent.kept.received_dtmf == "159", done.story
+    assert done.cdr["dtmf_inputs"] == "159"
+
+
+async def test_many_calls_at_once_do_not_mix(stack):
+    """Ten pairs: each hears its own partner, and nobody else."""
+    pairs = await asyncio.gather(*(click_to_call(stack.api, stack, customer=numbers.ending("3002")) for _ in range(10)))
+    for done in pairs:
+        assert audio.tone_present(done.customer.samples, numbers.tone_hz(done.agent_number), min_seconds=1), done.story
+        agrees_with_its_record(done)
+        agrees_with_cel(done)
+
+
 @pytest.mark.long
 async def test_when_one_hangs_up_both_end_within_200_ms(stack):
     """By Asterisk's own record, over twenty calls."""
