@@ -69,6 +69,16 @@ def recording_id(channel: str) -> str:
     return f"{channel}.rec"
 
 
+def transcript_recording(request_id: str) -> str:
+    """Name of a recording that nobody asked to keep: it goes when it has been transcribed. The database's
+    ``want_transcript`` knows this form too."""
+    return f"{request_id}.transcript.wav"
+
+
+def is_transcript_recording(name: str) -> bool:
+    return name.endswith(".transcript.wav")
+
+
 def request_of(identifier: str) -> str | None:
     """The request id in an id of ours; None when it is not one of ours."""
     match = _OURS.fullmatch(identifier)

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     RECORDING_STARTED = "recording.started"
     RECORDING_READY = "recording.ready"
     RECORDING_FAILED = "recording.failed"
+    TRANSCRIPT_READY = "transcript.ready"
+    TRANSCRIPT_FAILED = "transcript.failed"
 
 
 @dataclass(frozen=True, slots=True)

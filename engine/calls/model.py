@@ -70,6 +70,8 @@ class Call:
     result: str | None = None
     reconciled: bool = False
     recording_name: str | None = None
+    transcript_recording: str | None = None
+    """Name of a recording that is made to be transcribed and then deleted; nobody asked to keep it."""
     legs: dict[int, Leg] = field(default_factory=dict)
     seq: int = 0
     bridged_at: datetime | None = None
@@ -210,6 +212,7 @@ def _leg_ended(_call: Call, leg: Leg | None, event: Event) -> None:
 
 def _recording_started(call: Call, _leg: Leg | None, event: Event) -> None:
     call.recording_name = event.data.get("recording_name", call.recording_name)
+    call.transcript_recording = event.data.get("transcript_recording", call.transcript_recording)
 
 
 _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {

@@ -47,7 +47,7 @@ _KEEPS: dict[CallState, frozenset[Kind]] = {
     _C.SCHEDULED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED}),
     **dict.fromkeys(_LIVE, _KEEPS_LIVE),
     _C.QUEUED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED, _K.CALL_ADOPTED}),
-    _C.ENDED: frozenset({_K.RECORDING_READY, _K.RECORDING_FAILED}),
+    _C.ENDED: frozenset({_K.RECORDING_READY, _K.RECORDING_FAILED, _K.TRANSCRIPT_READY, _K.TRANSCRIPT_FAILED}),
 }
 
 _RANK = (_L.CREATED, _L.DIALING, _L.RINGING, _L.UP)

@@ -8,7 +8,7 @@ from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
 from engine.commands.context import Context
 from engine.errors import NotFound, StateConflict
-from engine.ids import is_request_id
+from engine.ids import is_request_id, is_transcript_recording
 from engine.store.port import RecordingRow
 
 AT_ONCE = 50
@@ -87,6 +87,6 @@ def _midnight(day: date) -> datetime:
 async def recording(ctx: Context, account: str, name: str) -> RecordingRow:
     """Raises NotFound, also when it failed: there will be none."""
     row = await ctx.calls.recording(account, name)
-    if row is None or row.state == "failed":
+    if row is None or row.state == "failed" or is_transcript_recording(name):
         raise NotFound("no recording has this name")
     return row

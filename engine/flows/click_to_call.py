@@ -81,7 +81,8 @@ async def _connect(session: Session, bridge: str, agent: Leg, customer: Leg) -> 
     if session.call.state != "talking":
         await join(session, bridge, agent, customer)
     recording = session.call.params.get("recording_option", "off")
-    await record_sides(session, recording, {"agent": agent, "customer": customer})
+    parties = {"agent": agent, "customer": customer}
+    await record_sides(session, recording, parties, transcribe=bool(session.call.params.get("transcript")))
     await talk(session, bridge, agent, customer)
 
 

@@ -14,6 +14,7 @@ import structlog
 from engine.calls.events import Event, Kind
 from engine.calls.model import replay
 from engine.errors import StoreError, TelephonyError
+from engine.ids import is_transcript_recording
 from engine.media.merge import Merged, NoSound, merge
 from engine.store.port import CallEvent, Calls, Journal, RecordingRow
 from engine.telephony.port import Switch
@@ -66,7 +67,7 @@ class Recordings:
             done = replace(row, state="failed", error=f"{type(error).__name__}: {error}")
         else:
             done = await self._verified(row, merged)
-        await self._tell(done)
+        await self._keep(done)
         await self._discard_sides(done)
 
     async def _merge(self, row: RecordingRow) -> Merged:
@@ -109,19 +110,28 @@ class Recordings:
             return 0.0
         return (call.ended_at - call.bridged_at).total_seconds()
 
-    async def _tell(self, row: RecordingRow) -> None:
-        events = await self.calls.events(row.request_id) or []
-        kind = Kind.RECORDING_READY if row.state == "ready" else Kind.RECORDING_FAILED
-        data = {"recording_name": row.name, "duration": row.duration, "size": row.size, "error": row.error}
-        event = Event(kind, self.now(), None, data, seq=max((event.seq for event in events), default=0) + 1)
-        self.journal.append(row, CallEvent(row.request_id, event))
+    async def _keep(self, row: RecordingRow) -> None:
+        """The row, and into the timeline what became of it: not of a recording that was made to be transcribed."""
+        self.journal.append(row)
+        if not is_transcript_recording(row.name):
+            self.journal.append(CallEvent(row.request_id, await self._told(row)))
         await self.journal.committed()
         log.info("recording", name=row.name, state=row.state, error=row.error)
 
+    async def _told(self, row: RecordingRow) -> Event:
+        events = await self.calls.events(row.request_id) or []
+        kind = Kind.RECORDING_READY if row.state == "ready" else Kind.RECORDING_FAILED
+        data = {"recording_name": row.name, "duration": row.duration, "size": row.size, "error": row.error}
+        return Event(kind, self.now(), None, data, seq=max((event.seq for event in events), default=0) + 1)
+
     async def _discard_sides(self, row: RecordingRow) -> None:
+        """What Asterisk kept, unless another recording of the call is still to be made of it; of one that failed too,
+        when nobody asked to keep it."""
         switch = self.switches.get(row.server)
-        if switch is None or row.state != "ready":
+        if switch is None or (row.state != "ready" and not is_transcript_recording(row.name)):
             return
-        for file in row.sides.values():
+        others = [other for other in await self.calls.open_recordings(self.engine_id) if other.name != row.name]
+        needed = {file for other in others for file in other.sides.values()}
+        for file in set(row.sides.values()) - needed:
             with contextlib.suppress(TelephonyError):
                 await switch.delete_recording(file)

@@ -110,8 +110,9 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
     session.record(Kind.CALL_ENDED, at=_ended_at(session), end_reason=end_reason, result=result)
     session.keep(closed(call))
     await _commit(session)
-    if call.recording_name:
-        session.services.on_recorded(call.recording_name)
+    for name in (call.recording_name, call.transcript_recording):
+        if name:
+            session.services.on_recorded(name)
 
 
 async def hang_up_all(session: Session, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from engine import ids
 from engine.calls.events import Kind
@@ -20,22 +21,33 @@ def recording_name(request_id: str) -> str:
     return f"{request_id}.wav"
 
 
-async def record_sides(session: Session, option: str, parties: dict[str, Leg]) -> None:
-    """Start recording. ``parties``: agent and customer → their legs, both up. The row is committed first, so that
+async def record_sides(session: Session, option: str, parties: dict[str, Leg], *, transcribe: bool = False) -> None:
+    """Start recording. ``parties``: agent and customer → their legs, both up. ``transcribe`` wants both sides whatever
+    the option, in a recording of its own where the option alone would not make one. Rows are committed first, so that
     files never lie about that nobody knows of. What Asterisk refuses stands in the timeline; the call goes on."""
-    sides = SIDES.get(option)
-    if sides is None:
+    wanted = _wanted(session.call.request_id, option, transcribe=transcribe)
+    if not wanted:
         return
-    if session.call.recording_name:
-        _listen_to_all(session, sides, parties)
-        return
-    name = recording_name(session.call.request_id)
-    files = {side: ids.recording_id(parties[side].channel_id) for side in sides}
-    started_at = session.services.now()
-    session.keep(_row(session, name, option, files, started_at))
-    session.record(Kind.RECORDING_STARTED, recording_name=name, option=option, sides=files)
-    await session.committed()
-    _listen_to_all(session, sides, parties)
+    if not (session.call.recording_name or session.call.transcript_recording):
+        for name, sides_of in wanted.items():
+            _begin(session, name, sides_of, parties)
+        await session.committed()
+    _listen_to_all(session, SIDES["both" if transcribe else option], parties)
+
+
+def _wanted(request_id: str, option: str, *, transcribe: bool) -> dict[str, str]:
+    """Names of recordings → whose sides are in them."""
+    wanted = {recording_name(request_id): option} if option in SIDES else {}
+    if transcribe and option != "both":
+        wanted[ids.transcript_recording(request_id)] = "both"
+    return wanted
+
+
+def _begin(session: Session, name: str, option: str, parties: dict[str, Leg]) -> None:
+    files = {side: ids.recording_id(parties[side].channel_id) for side in SIDES[option]}
+    session.keep(_row(session, name, option, files, session.services.now()))
+    naming: dict[str, Any] = {"transcript_recording" if ids.is_transcript_recording(name) else "recording_name": name}
+    session.record(Kind.RECORDING_STARTED, option=option, sides=files, **naming)
 
 
 def _listen_to_all(session: Session, sides: tuple[str, ...], parties: dict[str, Leg]) -> None:
