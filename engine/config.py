@@ -136,6 +136,45 @@ class Tts(Model):
         return self
 
 
+class Bucket(Model):
+    """A bucket that speaks S3, in place of the folder ``objects``."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.\-]{2,62}$")]
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] = "us-east-1"
+    endpoint: HttpUrl | None = None
+    """Another address than Amazon's for the region."""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_.\-]+/?)*$")] = ""
+    """What the names in the bucket begin with."""
+
+
+class MediaLibrary(Model):
+    folder: Path | None = None
+    """Folder of the sounds; ``media`` in the state folder when it is not named."""
+    sounds: Path | None = None
+    """The same folder as Asterisk sees it, where that is another path (a share, a container)."""
+    longest: float = Field(default=3600.0, gt=0, le=36_000)
+    """Seconds that a sound may have."""
+
+
+class Stt(Model):
+    """Speech to text, for transcripts."""
+
+    engine: Literal["pocketsphinx", "faster-whisper"] = "pocketsphinx"
+    model: Path | None = None
+    """Folder of a faster-whisper model; of pocketsphinx, another model than the one that comes with it."""
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en-US"
+    patience: float = Field(default=12.0, gt=0, le=1000)
+    """Seconds that a second of a recording may take, and a minute more."""
+
+    @model_validator(mode="after")
+    def _model_is_named(self) -> Self:
+        if self.engine == "faster-whisper" and self.model is None:
+            raise ValueError("engine faster-whisper needs model: the folder of a model on this machine")
+        return self
+
+
 class Webhooks(Model):
     allow: tuple[str, ...] = ()
     """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
@@ -157,6 +196,9 @@ class Config(Model):
     """Owner of calls that a trunk brings to a number without an account of its own."""
     webhooks: Webhooks = Webhooks()
     tts: Tts = Tts()
+    bucket: Bucket | None = None
+    media: MediaLibrary = MediaLibrary()
+    stt: Stt = Stt()
     ringback: Literal["us", "uk", "fr", "de", "in"] = "us"
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
