@@ -12,7 +12,7 @@ PAUSE = 0.5
 """Seconds of each comma after the first."""
 LONGEST_PAUSE = 10.0
 
-_TAG = re.compile(r"<\s*[/!?]?\s*[A-Za-z]")
+_TAG = re.compile(r"<[A-Za-z/!?]")
 _PAUSES = re.compile(r",(?:\s*,)+")
 _WHITE = "\t\n\r"
 
