@@ -21,6 +21,9 @@
     │   ├── Gone                    the channel, bridge or playback is no more (404)
     │   ├── Clash                   its state forbids it, or that id exists already (409)
     │   └── Refused                 anything else it refused; ``status`` has the code
+    ├── OutsideError                a server that somebody outside named
+    │   ├── AddressRefused          it is not on the public Internet
+    │   └── FetchFailed             what it gave is not what was asked for; the text may be told
     ├── UnsafeValue                 a value that must not reach a dial string, header or AGI line
     └── StoreError
         ├── StoreAway               PostgreSQL can't be reached
@@ -119,6 +122,18 @@ class Refused(TelephonyError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class OutsideError(TrunklineError):
+    pass
+
+
+class AddressRefused(OutsideError):
+    pass
+
+
+class FetchFailed(OutsideError):
+    pass
 
 
 class UnsafeValue(TrunklineError):

@@ -1,0 +1,26 @@
+"""What a web hook may be told (CONTRACT §6). Explicit: a type that is not here can't be subscribed to."""
+
+from collections.abc import Sequence
+
+TYPES = (
+    "call.created",
+    "call.ringing",
+    "call.answered",
+    "call.bridged",
+    "call.ended",
+    "recording.ready",
+    "recording.failed",
+    "transcript.ready",
+)
+FAMILIES = ("call.*", "recording.*", "transcript.*", "campaign.*", "room.*")
+"""Stand for every type that begins so, also for those to come."""
+TEST = "webhook.test"
+"""Sent when asked for, whatever the hook takes."""
+
+TERMINAL = "call.ended"
+"""Exactly one of each call."""
+
+
+def unknown(types: Sequence[str]) -> list[str]:
+    """Those of ``types`` that are neither a type nor a family."""
+    return [each for each in types if each not in TYPES and each not in FAMILIES]
