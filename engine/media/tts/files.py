@@ -17,6 +17,8 @@ FILE_MODE, FOLDER_MODE = 0o640, 0o750
 """Asterisk may be another user, of a group that both are in."""
 LEDGER = 64
 """Bytes kept for the file ``size``."""
+SPARE = 20
+"""The part of a full folder that is emptied at once, because counting it takes long: 70 ms for 4,000 files."""
 HEADER = 44
 """Bytes of a WAV file before its samples; those from 40 on are the length of the rest."""
 
@@ -109,7 +111,7 @@ class Folder:
         stored = sorted(self._stored())
         total = sum(size for _, size, _ in stored)
         for _, size, path in stored:
-            if total <= limit:
+            if total <= limit - self.cap // SPARE:
                 break
             if _remove_unused(path):
                 total -= size
