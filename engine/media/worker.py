@@ -29,6 +29,10 @@ class WorkerFailed(TrunklineError):
     """It died, or did not answer in time."""
 
 
+class TookTooLong(WorkerFailed):
+    pass
+
+
 async def run(task: str, request: Mapping[str, Any], *, deadline: float) -> Mapping[str, Any]:
     """Have ``engine.media.child`` do ``task``. Raises WorkRefused, WorkerFailed; leaves no process, also when
     cancelled."""
@@ -40,7 +44,7 @@ async def run(task: str, request: Mapping[str, Any], *, deadline: float) -> Mapp
         async with asyncio.timeout(deadline):
             out, _ = await process.communicate(json.dumps({**request, "parent": os.getpid()}).encode())
     except TimeoutError:
-        raise WorkerFailed(f"took longer than {deadline:g} s") from None
+        raise TookTooLong(f"took longer than {deadline:g} s") from None
     finally:
         await _end(process)
     if process.returncode:

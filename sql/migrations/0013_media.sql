@@ -67,21 +67,10 @@ CREATE TRIGGER want_transcript AFTER UPDATE ON recordings FOR EACH ROW
     WHEN (NEW.option = 'both' AND NEW.state IN ('ready', 'failed') AND OLD.state IS DISTINCT FROM NEW.state)
     EXECUTE FUNCTION want_transcript();
 
-CREATE FUNCTION tell_transcript(p_request_id text, p_account text, p_kind text, p_at timestamptz, p_data jsonb)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    v_seq int;
-BEGIN
-    INSERT INTO call_events (request_id, seq, at, kind, leg, data)
-    SELECT p_request_id, coalesce(max(seq), 0) + 1, p_at, p_kind, NULL, p_data
+CREATE FUNCTION tell_transcript(p_request_id text, p_kind text, p_at timestamptz, p_data jsonb)
+RETURNS void LANGUAGE sql AS $$
+    SELECT journal_write(NULL, NULL, jsonb_build_array(jsonb_build_object(
+        'request_id', p_request_id, 'seq', coalesce(max(seq), 0) + 1, 'at', p_at, 'kind', p_kind, 'data', p_data)), NULL, NULL)
     FROM call_events WHERE request_id = p_request_id
-    RETURNING seq INTO v_seq;
-    IF p_kind = 'transcript.ready' THEN
-        INSERT INTO outbox (request_id, account, type, body)
-        VALUES (p_request_id, p_account, p_kind, jsonb_build_object(
-            'type', p_kind,
-            'timestamp', to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-            'data', p_data || jsonb_build_object('request_id', p_request_id, 'sequence', v_seq)));
-    END IF;
-END $$;
-COMMENT ON FUNCTION tell_transcript IS 'Into the timeline, and, when there is a transcript, into the outbox';
+$$;
+COMMENT ON FUNCTION tell_transcript IS 'The next event of a call that is over, in the transaction that keeps its transcript';

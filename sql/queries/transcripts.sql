@@ -25,7 +25,7 @@ FROM recordings JOIN calls USING (request_id)
 WHERE request_id = $1 AND recordings.state = 'ready'
 ORDER BY recordings.option = 'both' DESC, recordings.name LIMIT 1
 ON CONFLICT (request_id) DO UPDATE
-SET state = 'running', attempts = transcripts.attempts + 1, due_at = excluded.due_at
+SET state = 'running', attempts = 1, due_at = excluded.due_at
 WHERE NOT transcripts.discarded
 RETURNING *;
 
@@ -35,9 +35,9 @@ WITH done AS (
     SET state = $2, recogniser = $3, language = $4, duration = $5, text = $6, segments = $7::jsonb, error = $8,
         finished_at = $9
     WHERE request_id = $1 AND state = 'running'
-    RETURNING request_id, account
+    RETURNING request_id
 )
-SELECT tell_transcript(request_id, account, $10, $9, $11::jsonb) FROM done;
+SELECT tell_transcript(request_id, $10, $9, $11::jsonb) FROM done;
 
 -- name: transcripts_to_discard
 SELECT * FROM transcripts WHERE engine = $1 AND NOT kept AND NOT discarded AND state IN ('ready', 'failed');
