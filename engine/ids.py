@@ -6,6 +6,7 @@ call, and a forgotten channel its owner, without a look-up.
     57362de4f0                  request_id: ten lower-case hex digits
     tl-57362de4f0-2             channel of the call's second leg
     tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording
+    tl-57362de4f0-2.ear         the channel that hears it live; …-2.sound hands it to us, …-2.hall is their bridge
     tl-57362de4f0-b1            a bridge of the call
     tl-57362de4f0-p5c31…        a playback
 """
@@ -62,6 +63,11 @@ def playback_id(request_id: str) -> str:
 
 def snoop_id(channel: str) -> str:
     return f"{channel}.snoop"
+
+
+def ear_ids(channel: str) -> tuple[str, str, str]:
+    """Of what hears one party live: the channel that listens to it, the one that hands us its sound, their bridge."""
+    return f"{channel}.ear", f"{channel}.sound", f"{channel}.hall"
 
 
 def recording_id(channel: str) -> str:

@@ -15,6 +15,9 @@ NORMAL_CLEARING = 16
 NO_ANSWER_TO_INVITE = 408
 """What Asterisk itself puts down when no packet came back (RFC 3261, timer B)."""
 
+RETURN = "return"
+"""First Stasis argument of a channel that comes back from ``dialplan/trunkline.conf``."""
+
 EARLY = (LegState.CREATED, LegState.DIALING)
 
 
@@ -35,6 +38,8 @@ def leg_of(session: Session, channel_id: str) -> Leg | None:
 
 def _entered(session: Session, event: t.ChannelEntered) -> None:
     session.entered.add(event.channel.id)
+    if event.args[:1] == (RETURN,):
+        session.returned[event.channel.id] = event.args[1:]
 
 
 def _dialing(session: Session, event: t.ChannelDialing) -> None:

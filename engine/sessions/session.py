@@ -48,6 +48,8 @@ class Session:
     """Legs that we asked to end → why."""
     left_by: dict[int, str] = field(default_factory=dict)
     """Legs whose own party hung up → callee or caller."""
+    returned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Channels that came back from a subroutine of the dialplan → its name and its results."""
     finished: dict[str, bool] = field(default_factory=dict)
     """Playbacks and recordings that are over → whether they went well."""
     stale: set[str] = field(default_factory=set)

@@ -6,7 +6,7 @@ is the running loop's, so a loop with virtual time makes it instant.
 
 import asyncio
 import wave
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,9 @@ from engine.telephony.port import BridgeInfo, Sink
 
 _NORMAL: Final = 16
 _NO_ANSWER: Final = 19
+_RATE: Final = 8000
+_PIECE: Final = 160
+"""Samples a second, and in one piece of live sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class FakeSwitch:
         self._serial = 0
         self.requests: list[tuple[str, tuple[Any, ...]]] = []
         self.failures: dict[str, Exception] = {}
+        self.sounds: dict[str, bytes] = {}
+        """Channel → what its party says from the moment that it is heard, in µ-law."""
 
     @property
     def name(self) -> str:
@@ -293,6 +298,28 @@ class FakeSwitch:
         party = self._add(snoop_id, ANSWERS, self._made(snoop_id, "Up", "Snoop"))
         party.spied = channel_id
         self._later(party, 0, lambda: self._enter(party, ()))
+
+    async def sound_channel(self, channel_id: str) -> str:
+        await self._asked("sound_channel", safe.identifier(channel_id))
+        if channel_id in self._parties:
+            raise Clash("409 a channel of that id lives")
+        self._add(channel_id, ANSWERS, self._made(channel_id, "Down", "WebSocket"))
+        return channel_id
+
+    async def hear(self, key: str) -> AsyncGenerator[bytes, None]:
+        """What the party says that is in the same bridge: ``sounds`` of its channel, then silence."""
+        self._enter(self._party(key), ())
+        sent = 0
+        try:
+            while key in self._parties:
+                await asyncio.sleep(_PIECE / _RATE)
+                others = [self._parties[each].spied for members in self._bridges.values() if key in members
+                          for each in members if each != key]  # fmt: skip
+                if others:
+                    yield self.sounds.get(others[0] or "", b"")[sent : sent + _PIECE].ljust(_PIECE, b"\xff")
+                    sent += _PIECE
+        finally:
+            self._end(key, _NORMAL)
 
     async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
         await self._asked("record", channel_id, safe.identifier(name), max_seconds, beep)

@@ -4,7 +4,7 @@ Every method may raise LinkDown, RequestTimedOut, Gone, Clash, Refused or Unsafe
 of its own. Ids are chosen by the caller (engine.ids) and registered for events before the method is called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,6 +75,14 @@ class Switch(Protocol):
 
     async def snoop(self, channel_id: str, snoop_id: str, *, spy: str = "in", whisper: str = "none") -> None:
         """Listen to a channel: ``snoop_id`` becomes a channel of our application that has the party's sound."""
+
+    async def sound_channel(self, channel_id: str) -> str:
+        """Make a channel of our application that hands us what its bridge hears; returns the key for ``hear``. It enters
+        once its sound is heard, and must be put into a bridge then. Refused where Asterisk is older than 22.6."""
+
+    def hear(self, key: str) -> AsyncGenerator[bytes, None]:
+        """The sound of a ``sound_channel``, µ-law at 8 kHz as it comes, until the channel ends. Closing the generator
+        ends the channel. Raises LinkDown, RequestTimedOut or Gone when it is first asked."""
 
     async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
         """Record what the channel says, into a 16-bit 8 kHz WAV ``name`` in Asterisk's recording folder."""

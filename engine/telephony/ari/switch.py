@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from urllib.parse import quote
 from engine.config import AsteriskServer
 from engine.errors import Clash, Gone, Refused
 from engine.telephony import safe
+from engine.telephony.ari import sound
 from engine.telephony.ari.link import HEARTBEAT, AriLink
 from engine.telephony.ari.translate import channel as to_channel
 from engine.telephony.events import Channel
@@ -28,6 +29,8 @@ class AriSwitch:
         self._name = server.name
         self._app = app
         self._recordings = server.recordings
+        self._ari = server.ari
+        self._timeout = server.request_timeout
         self._link = AriLink(server, app, sink, heartbeat=heartbeat)
 
     @property
@@ -130,6 +133,23 @@ class AriSwitch:
             whisper=whisper,
             app=self._app,
         )
+
+    async def sound_channel(self, channel_id: str) -> str:
+        reply = await self._link.call(
+            "channels",
+            "externalMedia",
+            channelId=safe.identifier(channel_id),
+            app=self._app,
+            external_host="INCOMING",
+            transport="websocket",
+            connection_type="server",
+            encapsulation="none",
+            format=sound.FORMAT,
+        )
+        return str(reply.json()["channelvars"][sound.KEY])
+
+    def hear(self, key: str) -> AsyncGenerator[bytes, None]:
+        return sound.sound(self._ari, key, timeout=self._timeout)
 
     async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
         await self._channel(
