@@ -39,11 +39,15 @@ from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.store.routes import PgRoutes
 from engine.store.spool import Spool
+from engine.store.webhooks import CHANGED, PgHooks
 from engine.telephony.ami.link import AmiLink
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
 from engine.telephony.cel_reader import CelReader
 from engine.telephony.events import LinkRestored, TelephonyEvent
+from engine.webhooks.resolve import Guard
+from engine.webhooks.sender import Sender
+from engine.webhooks.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +103,9 @@ class Engine:
         self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
         self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
         self.speaker = synthesizer(config)
+        self.hooks = PgHooks(self.database)
+        self.sender = Sender(Guard(config.webhooks.allow))
+        self.deliveries = Worker(self.hooks, self.sender)
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
@@ -162,6 +169,8 @@ class Engine:
             accounts=self.accounts,
             routes=self.routes,
             engine=self,
+            hooks=self.hooks,
+            sender=self.sender,
         )
 
     async def _remember(self, seed: Path | None) -> None:
@@ -177,6 +186,7 @@ class Engine:
         for name, cel in self.cels.items():
             self._task(cel.run(), f"cel {name}")
         self._task(self.recordings.run(), "recordings")
+        self._task(self.deliveries.run(), "web hooks")
         self._task(self._announce_ready(), "ready")
 
     async def _recall(self, accounts: Sequence[Mapping[str, Any]]) -> bool:
@@ -224,6 +234,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.speaker.close()
+        await self.sender.close()
         await self.journal.close()
         await self.database.close()
 
@@ -259,8 +270,11 @@ class Engine:
         log.debug("ami", received=repr(event))
 
     def _on_notified(self, told: str | None) -> None:
-        """``trunkline calls hangup`` asks every engine, through the database; the one that has the call ends it."""
-        if told is not None and told.startswith(HANGUP):
+        """``trunkline calls hangup`` asks every engine, through the database; the one that has the call ends it. A message
+        in the outbox is for whichever engine takes it first."""
+        if told in (None, CHANGED):
+            self.deliveries.wake()
+        elif told is not None and told.startswith(HANGUP):
             self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
 
     async def _hang_up(self, request_id: str) -> None:

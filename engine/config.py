@@ -7,17 +7,31 @@ file is an error with its path (``asterisk.0.ari_pasword``) and not a default th
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from engine.errors import ConfigError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")]
 HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-\[\]:]+:\d{1,5}$")]
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(lambda text: ip_network(text, strict=False))]
+"""``127.0.0.0/8``; a single address is a network of one."""
 
 
 class Model(BaseModel):
@@ -176,7 +190,7 @@ class Stt(Model):
 
 
 class Webhooks(Model):
-    allow: tuple[str, ...] = ()
+    allow: tuple[Network, ...] = ()
     """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
 
 

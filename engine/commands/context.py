@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from engine.calls.model import Call
 from engine.config import Config
 from engine.store.port import Accounts, Calls, Journal, NewCall, Routes
+from engine.webhooks.port import Hooks
+from engine.webhooks.sender import Sender
 
 
 class EnginePort(Protocol):
@@ -53,6 +55,9 @@ class Context:
     accounts: Accounts
     routes: Routes
     engine: EnginePort
+    hooks: Hooks
+    sender: Sender
+    """Speaks to servers that somebody outside named."""
     registry: CollectorRegistry = field(default_factory=_registry)
     """What ``/metrics`` shows."""
     now: Callable[[], datetime] = _utc_now

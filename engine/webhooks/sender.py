@@ -4,13 +4,12 @@ Safe against being sent where the asker could not go: http and https alone, addr
 no redirects, no proxy, no cookies, no credentials, caps on time and size. Bodies are never decompressed.
 """
 
-import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
-from yarl import URL
 
 from engine.errors import AddressRefused, FetchFailed
 from engine.webhooks import urls
@@ -86,10 +85,24 @@ class Sender:
         except (AddressRefused, urls.BadUrl, aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchFailed(reason(error)) from error
 
-    def _request(
-        self, method: str, url: str, total: float, *, headers: Mapping[str, str], data: bytes | None = None
-    ) -> "_Request":
-        return _Request(self, method, urls.parse(url), total, headers, data)
+    @asynccontextmanager
+    async def _request(
+        self, method: str, text: str, total: float, *, headers: Mapping[str, str], data: bytes | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer's head; afterwards the connection is given back, or closed when there is more to come."""
+        url = urls.parse(text)
+        self.guard.check_literal(url)
+        timeout = aiohttp.ClientTimeout(total=total, connect=CONNECT_WITHIN)
+        answer = await self.session().request(
+            method, url, data=data, headers=headers, allow_redirects=False, timeout=timeout
+        )
+        try:
+            yield answer
+        finally:
+            if answer.content.at_eof():
+                answer.release()
+            else:
+                answer.close()
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -101,36 +114,6 @@ class Sender:
                 headers={"User-Agent": self._agent},
             )
         return self._session
-
-
-class _Request:
-    """``async with`` gives the answer's head; leaving it gives the connection back, or closes it."""
-
-    def __init__(
-        self, sender: Sender, method: str, url: URL, total: float, headers: Mapping[str, str], data: bytes | None
-    ) -> None:
-        self._sender, self._method, self._url = sender, method, url
-        self._total, self._headers, self._data = total, headers, data
-        self._answer: aiohttp.ClientResponse | None = None
-
-    async def __aenter__(self) -> aiohttp.ClientResponse:
-        self._sender.guard.check_literal(self._url)
-        self._answer = await self._sender.session().request(
-            self._method,
-            self._url,
-            data=self._data,
-            headers=self._headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self._total, connect=CONNECT_WITHIN),
-        )
-        return self._answer
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._answer is not None
-        if self._answer.content.at_eof():
-            self._answer.release()
-        else:
-            self._answer.close()
 
 
 async def _skim(answer: aiohttp.ClientResponse) -> None:
@@ -175,22 +158,20 @@ async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(body)
 
 
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its name is not known"),
+    (aiohttp.ClientSSLError, "TLS failed"),
+    (aiohttp.ConnectionTimeoutError, f"no connection within {CONNECT_WITHIN:g} s"),
+    (TimeoutError, "took too long"),
+    (aiohttp.ClientConnectorError, "can't be connected to"),
+    (aiohttp.ServerDisconnectedError, "closed the connection"),
+    (aiohttp.ClientOSError, "closed the connection"),
+    (ConnectionError, "closed the connection"),
+)
+
+
 def reason(error: Exception) -> str:
     """For people, by class: what a stranger's server wrote is not repeated."""
-    match error:
-        case AddressRefused() | urls.BadUrl() | FetchFailed():
-            return str(error)
-        case aiohttp.ClientConnectorDNSError():
-            return "its name is not known"
-        case aiohttp.ClientSSLError():
-            return "TLS failed"
-        case aiohttp.ConnectionTimeoutError():
-            return f"no connection within {CONNECT_WITHIN:g} s"
-        case TimeoutError():
-            return "took too long"
-        case aiohttp.ClientConnectorError() | ConnectionRefusedError():
-            return "can't be connected to"
-        case aiohttp.ServerDisconnectedError() | ConnectionError():
-            return "closed the connection"
-        case _:
-            return "did not answer in HTTP"
+    if isinstance(error, AddressRefused | urls.BadUrl):
+        return str(error)
+    return next((text for kind, text in _REASONS if isinstance(error, kind)), "did not answer in HTTP")

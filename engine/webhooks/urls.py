@@ -52,10 +52,11 @@ def _check(url: URL, host: str, port: int | None) -> None:
 
 def _check_literal(host: str) -> None:
     try:
-        if "%" in host or str(ip_address(host)) != host and ":" not in host:
-            raise ValueError
+        usual = str(ip_address(host))
     except ValueError:
-        raise BadUrl("has an address that is not written in the usual way") from None
+        usual = ""
+    if not usual or "%" in host or (":" not in host and usual != host):
+        raise BadUrl("has an address that is not written in the usual way")
 
 
 def literal(url: URL) -> str | None:

@@ -18,6 +18,9 @@ from engine.commands.context import Context
 from engine.config import parse
 from engine.errors import StoreAway
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
+from engine.webhooks.resolve import Guard
+from engine.webhooks.sender import Sender
+from tests.unit.webhook_fakes import FakeHooks
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 AUTH = "s3cret-of-account-1"
@@ -188,6 +191,8 @@ class World:
         self.engine = FakeEngine(self.store)
         self.time = T0
         self.registry = CollectorRegistry()
+        self.hooks = FakeHooks()
+        self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
     def context(self) -> Context:
         config = parse(
@@ -201,7 +206,10 @@ class World:
             }
         )
         store: Any = self.store
-        return Context(config, store, store, store, store, self.engine, registry=self.registry, now=lambda: self.time)
+        return Context(
+            config, store, store, store, store, self.engine, self.hooks, self.sender,
+            registry=self.registry, now=lambda: self.time,
+        )  # fmt: skip
 
     def limit(self, **limits: Any) -> None:
         self.store.identities["account_1", AUTH] = Identity(account(**limits))
