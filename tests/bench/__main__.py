@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it works; writes no results")
     parser.add_argument(
         "--way",
-        choices=("originate", "mixed", "create"),
-        default="originate",
+        choices=("mixed", "create", "originate"),
+        default="mixed",
         help="how the bare client makes its legs",
     )
     parser.add_argument("--profile", type=Path, metavar="FILE", help="run the engine under cProfile, and nothing else")
