@@ -13,10 +13,6 @@ from engine.telephony.ari.link import is_secure
 from engine.telephony.backoff import Backoff
 
 
-def base_of(server: TestServer) -> str:
-    return str(server.make_url("/ari"))
-
-
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(404, Gone), (409, Clash), (412, Clash), (422, Clash), (400, Refused), (401, Refused), (500, Refused), (503, Refused)],
@@ -65,7 +61,7 @@ async def test_request_without_answer_ends_at_its_deadline(tmp_path: Path) -> No
     application = web.Application()
     application.router.add_get("/never", never)
     async with TestServer(application) as server:
-        http = AriHttp(base_of(server), "u", "p", timeout=0.1, heartbeat=1)
+        http = AriHttp("u", "p", timeout=0.1, heartbeat=1)
         with pytest.raises(RequestTimedOut):
             await http.request("GET", str(server.make_url("/never")))
         with pytest.raises(RequestTimedOut):
@@ -81,7 +77,7 @@ async def test_close_fails_what_is_under_way() -> None:
     application = web.Application()
     application.router.add_get("/never", never)
     async with TestServer(application) as server:
-        http = AriHttp(base_of(server), "u", "p", timeout=10, heartbeat=1)
+        http = AriHttp("u", "p", timeout=10, heartbeat=1)
         waiting = [asyncio.create_task(http.request("GET", str(server.make_url("/never")))) for _ in range(30)]
         await asyncio.sleep(0.1)
         await http.close()
@@ -92,7 +88,7 @@ async def test_close_fails_what_is_under_way() -> None:
 
 
 async def test_nobody_there_is_link_down(unused_tcp_port: int) -> None:
-    http = AriHttp(f"http://127.0.0.1:{unused_tcp_port}", "u", "p", timeout=1, heartbeat=1)
+    http = AriHttp("u", "p", timeout=1, heartbeat=1)
     with pytest.raises(LinkDown):
         await http.request("GET", f"http://127.0.0.1:{unused_tcp_port}/")
     with pytest.raises(LinkDown):
@@ -110,7 +106,7 @@ async def test_credentials_go_in_a_header_and_not_to_another_host() -> None:
     application = web.Application()
     application.router.add_get("/{path:.*}", redirect)
     async with TestServer(application) as server:
-        http = AriHttp(base_of(server), "user", "p&w=?#%+ x", timeout=1, heartbeat=1)
+        http = AriHttp("user", "p&w=?#%+ x", timeout=1, heartbeat=1)
         with pytest.raises(Refused):
             await http.request("GET", str(server.make_url("/x")))
         await http.close()

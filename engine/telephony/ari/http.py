@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
-from engine.telephony.ari.wire import Connections
 
 CONNECTIONS: Final = 19
 """For requests; the websocket is the twentieth."""
+_IDLE: Final = 10.0
+"""Seconds an unused connection is kept: below Asterisk's session_keep_alive, 15 s by default."""
 _CLOSING: Final = 1.0
 """Seconds the far side of a websocket has to confirm a close."""
 _CHUNK: Final = 1 << 18
@@ -46,15 +46,18 @@ class Reply:
 class AriHttp:
     """Connections to one Asterisk for the life of one link; ``close`` fails what is still under way with LinkDown."""
 
-    def __init__(self, base: str, user: str, password: str, *, timeout: float, heartbeat: float) -> None:
+    def __init__(self, user: str, password: str, *, timeout: float, heartbeat: float) -> None:
         self._timeout = timeout
         self._heartbeat = heartbeat
         credentials = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
-        self._connections = Connections(base, f"Authorization: {credentials}\r\n", limit=CONNECTIONS)
+        # Requests wait for their turn here and not in aiohttp's pool, which cancels whoever waits in it when it closes.
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Authorization": credentials},
             timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
         )
         self.websocket_open = asyncio.Event()
 
@@ -63,21 +66,28 @@ class AriHttp:
         method: str,
         url: str,
         params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - aioari's signature; ours are the same for all
+        headers: Mapping[str, str] | None = None,
         data: str | None = None,
     ) -> Reply:
         """One request within the deadline. Raises LinkDown, RequestTimedOut, Gone, Clash or Refused."""
-        target = url.removeprefix(self._connections.origin)
-        if params:
-            target += "?" + "&".join(f"{name}={quote(str(value), safe='')}" for name, value in params.items())
+        if self._session.closed:
+            raise LinkDown(f"{method} came after the end of the link")
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._connections.request(method, target, data.encode() if data else None)
+            async with (
+                asyncio.timeout(self._timeout),
+                self._turns,
+                self._session.request(
+                    method, url, params=params, headers=headers, data=data, allow_redirects=False
+                ) as response,
+            ):
+                body = await response.read()
         except TimeoutError as error:
             raise RequestTimedOut(f"{method} had no answer within {self._timeout} s") from error
-        if answer.status not in _SUCCESS:
-            raise refusal(answer.status, answer.body)
-        return Reply(answer.status, answer.body)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            raise LinkDown(f"{method} failed: {type(error).__name__}") from error
+        if response.status not in _SUCCESS:
+            raise refusal(response.status, body)
+        return Reply(response.status, body)
 
     async def ws_connect(self, url: str, params: Mapping[str, Any] | None = None) -> aiohttp.ClientWebSocketResponse:
         """The event stream. Pings are sent every ``heartbeat`` seconds; one unanswered for half of that ends it."""
@@ -115,7 +125,6 @@ class AriHttp:
             raise LinkDown(f"the download broke: {type(error).__name__}") from error
 
     async def close(self) -> None:
-        self._connections.close()
         await self._session.close()
 
 

@@ -97,7 +97,6 @@ class AriLink:
         """One link, from connecting to its loss."""
         server = self._server
         self._http = http = AriHttp(
-            self._base,
             server.ari_user,
             server.ari_password.get_secret_value(),
             timeout=server.request_timeout,
@@ -198,6 +197,7 @@ async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) 
     reply = await http.request(
         "PUT",
         f"{base}/applications/{quote(app, safe='')}/eventFilter",
+        headers={"Content-Type": "application/json"},
         data=json.dumps({"disallowed": disallowed}),
     )
     if len(reply.json()["events_disallowed"]) != len(disallowed):
