@@ -10,6 +10,7 @@ from engine.commands import webhooks
 from engine.errors import NotFound
 from engine.webhooks import types, urls
 from engine.webhooks.port import Delivery, Webhook
+from engine.webhooks.signing import ordered
 
 MAX_PAGE = 500
 _MOST_TYPES = 64
@@ -128,7 +129,7 @@ def delivery_view(found: Delivery) -> dict[str, Any]:
         "last_attempt_at": iso(found.attempted_at),
         "next_attempt_at": iso(found.next_at),
         "delivered_at": iso(found.settled_at) if found.state == "delivered" else None,
-        "body": dict(found.body),
+        "body": ordered(found.body),
     }
 
 

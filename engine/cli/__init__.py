@@ -30,6 +30,7 @@ COMMANDS = {
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
+    "webhooks": ("engine.cli.webhooks", "who is told of what happens, and whether it arrived"),
     "fetch": ("engine.cli.fetch", "fetch Asterisk into the cache folder now"),
 }
 """Each command's module and its line of help, in the order of ``--help``."""

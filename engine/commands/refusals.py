@@ -6,8 +6,10 @@ It has a timeline and no CDR, because no party was tried.
 import structlog
 
 from engine.calls.events import Event, Kind
+from engine.calls.model import replay
 from engine.commands.context import Context
 from engine.errors import Forbidden
+from engine.sessions.scope import terminal_message
 from engine.store.port import CallEvent, ClosedCall, NewCall
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ async def record(ctx: Context, call: NewCall, refusal: Forbidden) -> None:
             reconciled=False,
             legs=(),
             records=(),
+            outbox=(terminal_message(replay(events)),),
         ),
     )
     await ctx.journal.committed()

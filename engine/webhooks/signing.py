@@ -20,9 +20,15 @@ def new_secret() -> str:
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
-    """``{"type", "timestamp", "data"}`` in that order; ASCII, so that no receiver's decoder changes what was signed."""
-    ordered = {name: body[name] for name in ("type", "timestamp", "data")}
-    return json.dumps(ordered, separators=(",", ":")).encode()
+    """ASCII, so that no receiver's decoder changes what was signed."""
+    return json.dumps(ordered(body), separators=(",", ":")).encode()
+
+
+def ordered(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Type, time, what it is about, then the rest; jsonb keeps no order of its own."""
+    data = body["data"]
+    first = {name: data[name] for name in ("request_id", "sequence") if name in data}
+    return {"type": body["type"], "timestamp": body["timestamp"], "data": {**first, **data}}
 
 
 def headers(message: Message, secret: str, body: bytes, now: datetime | None = None) -> dict[str, str]:
