@@ -22,6 +22,7 @@ from engine.config import Config
 from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
+from engine.media import create as media
 from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops.metrics import EngineCollector
@@ -33,12 +34,14 @@ from engine.sessions.services import Services
 from engine.store.accounts import PgAccounts
 from engine.store.calls import PgCalls
 from engine.store.journal import PgJournal
+from engine.store.media import PgMedia
 from engine.store.migrate import migrate
 from engine.store.operators import HANGUP
 from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.store.routes import PgRoutes
 from engine.store.spool import Spool
+from engine.store.transcripts import PgTranscripts
 from engine.store.webhooks import CHANGED, PgHooks
 from engine.telephony.ami.link import AmiLink
 from engine.telephony.ari.switch import AriSwitch
@@ -102,6 +105,9 @@ class Engine:
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
         self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
         self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
+        self.library = media.library(config, PgMedia(self.database))
+        self.objects = media.objects(config)
+        self.transcriptions = media.transcriptions(config, PgTranscripts(self.database))
         self.speaker = synthesizer(config)
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
@@ -143,6 +149,7 @@ class Engine:
     async def start(self, seed: Path | None) -> None:
         """Answer ``/healthz`` at once, ``/readyz`` when memory and an Asterisk are there. Raises ConfigError."""
         self.database.listener.subscribe(self._on_notified)
+        self.database.listener.subscribe(self.transcriptions.heard)
         await self.database.open()
         await self.journal.start()
         await self.speaker.start()
@@ -169,6 +176,9 @@ class Engine:
             accounts=self.accounts,
             routes=self.routes,
             engine=self,
+            library=self.library,
+            objects=self.objects,
+            transcripts=self.transcriptions.table,
             hooks=self.hooks,
             sender=self.sender,
         )
@@ -186,6 +196,8 @@ class Engine:
         for name, cel in self.cels.items():
             self._task(cel.run(), f"cel {name}")
         self._task(self.recordings.run(), "recordings")
+        self._task(self.transcriptions.run(), "transcripts")
+        self._task(self.library.run(), "media library")
         self._task(self.deliveries.run(), "web hooks")
         self._task(self._announce_ready(), "ready")
 
@@ -200,6 +212,7 @@ class Engine:
             await self.journal.drained.wait()
             adopted = await reconcile.adopt(self.registry)
             await self.recordings.recover()
+            await self.transcriptions.recover()
         except StoreError as error:
             log.warning("waiting_for_postgresql", error=str(error))
             return False

@@ -85,6 +85,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
+    if route.upload is not None:
+        operation["requestBody"] = {"required": True, "content": dict(route.upload)}
     if route.body is not None:
         reference = {"$ref": f"#/components/schemas/{route.body.name}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}

@@ -36,13 +36,13 @@ class Ask:
     def path(self, name: str) -> str:
         return self.http.match_info[name]
 
-    async def key(self) -> idempotency.Key | None:
-        """The idempotency key, if the request has one. Raises InvalidFields, StoreAway."""
+    async def key(self, body: Mapping[str, Any] | None = None) -> idempotency.Key | None:
+        """The idempotency key, if the request has one. ``body`` stands for an upload's. Raises InvalidFields, StoreAway."""
         header = self.http.headers.get(idempotency.HEADER)
         if header is None:
             return None
         operation = f"{self.http.method} {self.http.path}"
-        return await idempotency.key_of(self.ctx, header, operation=operation, body=self.body)
+        return await idempotency.key_of(self.ctx, header, operation=operation, body=self.body if body is None else body)
 
 
 Handler = Callable[[Ask], Awaitable[Mapping[str, Any] | web.StreamResponse]]
@@ -71,6 +71,8 @@ class Route:
     answers: Mapping[int, Answer]
     body: Schema | None = None
     query: Schema | None = None
+    upload: Mapping[str, Any] | None = None
+    """Content type → media type object, of a body that the handler reads itself."""
     parameters: tuple[Field, ...] = ()
     """Parts of the path."""
     errors: tuple[int, ...] = ()

@@ -1,6 +1,6 @@
 """Every route there is. What is not here is not served and not documented."""
 
-from engine.api import calls, docs, health, recordings, webhooks
+from engine.api import calls, docs, health, media, objects, recordings, transcripts, webhooks
 from engine.api.cpaas import cdr, click_to_call
 from engine.api.route import OpenRoute, Route
 
@@ -9,6 +9,9 @@ ROUTES: tuple[Route, ...] = (
     *cdr.ROUTES,
     *calls.ROUTES,
     *recordings.ROUTES,
+    *transcripts.ROUTES,
+    *objects.ROUTES,
+    *media.ROUTES,
     *webhooks.ROUTES,
 )
 OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, health.ROUTES)

@@ -9,6 +9,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from engine.calls.model import Call
 from engine.config import Config
+from engine.media.library.library import Library
+from engine.media.objects.port import Objects
+from engine.media.stt.port import TranscriptTable
 from engine.store.port import Accounts, Calls, Journal, NewCall, Routes
 from engine.webhooks.port import Hooks
 from engine.webhooks.sender import Sender
@@ -58,6 +61,9 @@ class Context:
     hooks: Hooks
     sender: Sender
     """Speaks to servers that somebody outside named."""
+    library: Library
+    objects: Objects
+    transcripts: TranscriptTable
     registry: CollectorRegistry = field(default_factory=_registry)
     """What ``/metrics`` shows."""
     now: Callable[[], datetime] = _utc_now

@@ -17,9 +17,11 @@ from engine.calls.routing import Route
 from engine.commands.context import Context
 from engine.config import parse
 from engine.errors import StoreAway
+from engine.media import create as media
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
+from tests.unit.media_fakes import FakeMedia, FakeTranscripts
 from tests.unit.webhook_fakes import FakeHooks
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
@@ -191,6 +193,8 @@ class World:
         self.engine = FakeEngine(self.store)
         self.time = T0
         self.registry = CollectorRegistry()
+        self.media = FakeMedia()
+        self.transcripts = FakeTranscripts()
         self.hooks = FakeHooks()
         self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
@@ -208,6 +212,7 @@ class World:
         store: Any = self.store
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
+            media.library(config, self.media), media.objects(config), self.transcripts,
             registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 
