@@ -29,6 +29,7 @@ class Kind(StrEnum):
     LEG_HELD = "leg.held"
     LEG_RESUMED = "leg.resumed"
     LEG_DTMF = "leg.dtmf"
+    LEG_DETECTED = "leg.detected"
     LEG_ENDED = "leg.ended"
     PLAY_STARTED = "play.started"
     PLAY_ENDED = "play.ended"

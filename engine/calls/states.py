@@ -60,7 +60,7 @@ LEG_MOVES: dict[tuple[LegState, Kind], LegState] = {
     **{(state, _K.LEG_ENDED): _L.ENDED for state in (*_RANK, _L.HELD)},
 }
 _LEG_KEEPS = frozenset(
-    {_K.LEG_PROGRESS, _K.LEG_DTMF, _K.PLAY_STARTED, _K.PLAY_ENDED, _K.RECORDING_STARTED,
+    {_K.LEG_PROGRESS, _K.LEG_DTMF, _K.LEG_DETECTED, _K.PLAY_STARTED, _K.PLAY_ENDED, _K.RECORDING_STARTED,
      _K.RECORDING_READY, _K.RECORDING_FAILED}
 )  # fmt: skip
 

@@ -45,6 +45,8 @@ class Limits:
     machine: float = 0.99
 
 
+SURE: Final = 0.97
+"""Confidence where a tone decides."""
 LOOK_EVERY: Final = 5
 """Frames between two looks: 0.1 s."""
 FIRST_LOOK: Final = 0.4
@@ -113,35 +115,39 @@ class Detector:
             self.verdict = _ended(self.verdict, heard, offset, self.seconds)
 
     def _decided(self, heard: Heard) -> Verdict | None:
-        now, limits = self.seconds, self._limits
+        now, limit = self.seconds, self._limits.limit
         if fax(heard):
-            return Verdict(Who.FAX, 0.97, now, "fax_tone")
+            return Verdict(Who.FAX, SURE, now, "fax_tone")
         if beep(heard):
-            return Verdict(Who.MACHINE, 0.97, now, "beep")
-        if self._frames.seconds < FIRST_LOOK and now < limits.limit:
+            return Verdict(Who.MACHINE, SURE, now, "beep")
+        if now < limit and self._frames.seconds < FIRST_LOOK:
             return None
-        if now < limits.limit + FAX_PATIENCE and fax_begins(heard):
+        if now < limit + FAX_PATIENCE and fax_begins(heard):
             return None
-        values = features(heard)
-        machine = self._model.probability(values)
-        spoken = sum(phrase.seconds for phrase in heard.phrases)
-        if now >= limits.limit:
-            return self._at_limit(machine, spoken, now)
-        if machine >= limits.machine:
-            return Verdict(Who.MACHINE, machine, now, "speech")
-        quiet = (len(heard.rows) - heard.phrases[-1].end) / PER_SECOND if heard.phrases else 0.0
-        if machine <= limits.human and spoken >= LEAST_SPEECH and quiet >= QUIET_AFTER_SPEECH:
-            return Verdict(Who.HUMAN, 1 - machine, now, "speech")
+        machine = self._model.probability(features(heard))
+        return self._at_limit(machine, heard) if now >= limit else self._early(machine, heard)
+
+    def _early(self, machine: float, heard: Heard) -> Verdict | None:
+        """Before the limit: what is safe to say."""
+        if machine >= self._limits.machine:
+            return Verdict(Who.MACHINE, machine, self.seconds, "speech")
+        phrases = heard.phrases
+        quiet = (len(heard.rows) - phrases[-1].end) / PER_SECOND if phrases else 0.0
+        if machine <= self._limits.human and _spoken(heard) >= LEAST_SPEECH and quiet >= QUIET_AFTER_SPEECH:
+            return Verdict(Who.HUMAN, 1 - machine, self.seconds, "speech")
         return None
 
-    def _at_limit(self, machine: float, spoken: float, now: float) -> Verdict:
-        if machine >= self._limits.odds:
+    def _at_limit(self, machine: float, heard: Heard) -> Verdict:
+        now, odds = self.seconds, self._limits.odds
+        if machine >= odds:
             return Verdict(Who.MACHINE, machine, now, "limit")
-        if spoken < LEAST_SPEECH:
+        if _spoken(heard) < LEAST_SPEECH:
             return Verdict(Who.UNKNOWN, 0.5, now, "silence")
-        if machine > 1 - self._limits.odds:
-            return Verdict(Who.UNKNOWN, 1 - machine, now, "limit")
-        return Verdict(Who.HUMAN, 1 - machine, now, "limit")
+        return Verdict(Who.HUMAN if machine < 1 - odds else Who.UNKNOWN, 1 - machine, now, "limit")
+
+
+def _spoken(heard: Heard) -> float:
+    return sum(phrase.seconds for phrase in heard.phrases)
 
 
 def fax(heard: Heard) -> bool:

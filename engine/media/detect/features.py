@@ -5,12 +5,13 @@ words and waits.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from engine.media.detect.activity import Flags, Span, Tone, closed, spans, speech, steady, tones
-from engine.media.detect.frames import LEVEL, LIKENESS, PER_SECOND, SHARE, VOICED, Floats
+from engine.media.detect.frames import LEVEL, LIKENESS, PER_SECOND, PITCH, VOICED, Floats
 
 NAMES: Final = (
     "elapsed",
@@ -34,12 +35,20 @@ NAMES: Final = (
     "rise",
     "fade",
     "ringing",
+    "last_burst",
+    "sinking",
+    "fall",
 )
 """Seconds but for counts (phrases, bursts), shares (share_spoken, harmony, likeness) and decibels (modulation, rise,
-fade). ``rise``: how far speech stands above the floor; ``fade``: how far the last 0.1 s lies below the loudest."""
+fade, sinking) and
+semitones (fall). ``rise``: how far speech stands above the floor; ``fade``: how far the last 0.1 s lies below the loudest; ``sinking``: how
+much softer the last 0.4 s of speech are than those before; ``fall``: how much lower in pitch."""
 PHRASE_GAP: Final = 12
 """Frames of silence that part two phrases: 0.24 s."""
 _LOUD_VOICE: Final = 0.5
+_END: Final = 20
+"""Frames."""
+_ENOUGH: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ def features(heard: Heard) -> Floats:
     onset = phrases[0].start if phrases else now
     spoken = int(heard.spoken.sum())
     last_end = phrases[-1].end if phrases else now
-    pauses = [after.start - before.end for before, after in zip(phrases, phrases[1:], strict=False)]
+    pauses = [after.start - before.end for before, after in pairwise(phrases)]
     since = now - onset
     tone = heard.tones[-1].span if heard.tones else Span(0, 0)
     timing = [
@@ -87,7 +96,23 @@ def features(heard: Heard) -> Floats:
     values += [tone.seconds if tone.end >= now - 1 else 0.0, sum(each.span.seconds for each in heard.tones)]
     values += _texture(heard)
     values.append(int(heard.tonal[:25].sum()) / PER_SECOND)
+    values += _ending(heard)
     return np.asarray(values)
+
+
+def _ending(heard: Heard) -> list[float]:
+    """last_burst, sinking, fall: a sentence that ends grows softer and lower; one that goes on does not."""
+    at = np.flatnonzero(heard.spoken)
+    if len(at) < 2 * _END:
+        return [len(at) / PER_SECOND, 0.0, 0.0]
+    level, pitch = heard.rows[at, LEVEL], heard.rows[at, PITCH]
+    sure = heard.rows[at, VOICED] > _LOUD_VOICE
+    before, last = sure[:-_END], sure[-_END:]
+    fall = 0.0
+    if before.sum() >= _ENOUGH and last.sum() >= _ENOUGH:
+        fall = float(np.median(pitch[:-_END][before]) - np.median(pitch[-_END:][last]))
+    burst = spans(heard.spoken)[-1].seconds
+    return [burst, float(level[:-_END].mean() - level[-_END:].mean()), float(np.clip(fall, -9, 9))]
 
 
 def _texture(heard: Heard) -> list[float]:
@@ -105,8 +130,3 @@ def _texture(heard: Heard) -> list[float]:
         float(active[:, LEVEL].mean() - np.percentile(level, 5)),
         fade,
     ]
-
-
-def tonality(heard: Heard) -> float:
-    """Mean share of the strongest peak while something sounds: near 1 for whistles, 0.3 for speech."""
-    return float(heard.rows[heard.spoken][:, SHARE].mean()) if heard.spoken.any() else 0.0

@@ -16,10 +16,11 @@ FRAME: Final = 160
 """Samples; 20 ms."""
 PER_SECOND: Final = RATE // FRAME
 
-LEVEL, SHARE, HERTZ, PAIR, VOICED, LIKENESS = range(6)
+LEVEL, SHARE, HERTZ, PAIR, VOICED, LIKENESS, PITCH = range(7)
 """Columns: dBFS in the telephone band; share of the strongest 5 bins; hertz of the strongest bin, interpolated; share
-of the two strongest peaks; height of the autocorrelation between 70 and 400 Hz; likeness with the spectrum 60 ms ago."""
-COLUMNS: Final = 6
+of the two strongest peaks; height of the autocorrelation between 70 and 400 Hz; likeness with the spectrum 60 ms ago;
+semitones above 55 Hz of that autocorrelation's peak."""
+COLUMNS: Final = 7
 
 _LOW: Final = 10
 _HIGH: Final = 142
@@ -94,7 +95,7 @@ class Frames:
         rows = np.empty((whole, COLUMNS))
         rows[:, LEVEL] = 10 * np.log10(total / _POWER + 1e-9)
         rows[:, SHARE], rows[:, HERTZ], rows[:, PAIR] = _peaks(band, total)
-        rows[:, VOICED] = _voiced(windows)
+        rows[:, VOICED], rows[:, PITCH] = _voiced(windows)
         rows[:, LIKENESS] = self._likeness(band)
         return rows
 
@@ -128,10 +129,14 @@ def _peaks(band: Floats, total: Floats) -> tuple[Floats, Floats, Floats]:
     return np.minimum(share, 1.0), np.asarray(hertz), np.minimum(pair, 1.0)
 
 
-def _voiced(windows: Floats) -> Floats:
-    """Height of the autocorrelation's peak at the lags of a voice, the window's own fall taken out; 0 to 1."""
+def _voiced(windows: Floats) -> tuple[Floats, Floats]:
+    """Height of the autocorrelation's peak at the lags of a voice, the window's own fall taken out, 0 to 1;
+    and its place, in semitones."""
     spectrum = np.abs(np.fft.rfft(windows, 4 * FRAME)) ** 2
     correlation = np.fft.irfft(spectrum)[:, : _LAGS[1]]
     normal = correlation[:, _LAGS[0] :] / (correlation[:, :1] + _QUIET)
     shape = _WINDOW_CORRELATION[_LAGS[0] :] / _WINDOW_CORRELATION[0]
-    return np.asarray(np.clip(np.max(normal / shape, axis=1), 0, 1))
+    normal /= shape
+    lag = np.argmax(normal, axis=1)
+    height = np.clip(normal[np.arange(len(normal)), lag], 0, 1)
+    return np.asarray(height), np.asarray(12 * np.log2(RATE / (lag + _LAGS[0]) / 55.0))
