@@ -11,7 +11,8 @@ call ends::
 
 Times are seconds since the epoch; ``answered_at`` and ``heard`` are null for a call that was not answered;
 ``received_dtmf`` are the keys the callee heard, ``pressed`` those it pressed itself. While a file ``no-recording``
-lies in the results folder nothing is kept, for benches.
+lies in the results folder nothing is kept, for benches. A number whose ending stands in no rule plays
+``clips/{number}.wav`` of the results folder (8 kHz mono, 16 bit) where there is one, and listens.
 """
 
 import json

@@ -70,7 +70,8 @@ async def detect(session: Session, leg: Leg, options: Detect | None = None) -> D
         detection = await _METHODS[options.method](session, leg, options, since)
     except TelephonyError:
         detection = _nothing(session, since, options, "failed" if leg.up else "hangup")
-    session.record(Kind.LEG_DETECTED, leg=leg.n, **asdict(detection))
+    told = asdict(detection)
+    session.record(Kind.LEG_DETECTED, leg=leg.n, who=told.pop("kind"), **told)
     return detection
 
 

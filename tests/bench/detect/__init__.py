@@ -1,0 +1,1 @@
+"""What the detector and its rivals are measured with: a corpus by seed, training on one part, real calls on the other."""
