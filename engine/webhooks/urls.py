@@ -28,7 +28,7 @@ def parse(text: str) -> URL:
     try:
         url = URL(text)
         host, port = url.raw_host or "", url.port
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, IndexError):  # yarl raises the last for "http://[]@"
         raise BadUrl("is not a URL") from None
     _check(url, host, port)
     url = url.with_fragment(None)
