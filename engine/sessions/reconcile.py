@@ -243,6 +243,7 @@ async def adopt(registry: Registry) -> int:
             switch = registry.switches.get(call.server or "") or next(iter(registry.switches.values()))
             session = registry.register(call, account, switch, resumed=True)
             session.stale = _still_playing(events)
+            session.keys_taken = {n: len(leg.dtmf) for n, leg in call.legs.items()}
             adopted += 1
     return adopted
 

@@ -52,6 +52,8 @@ class Session:
     """Channels that came back from a subroutine of the dialplan → its name and its results."""
     finished: dict[str, bool] = field(default_factory=dict)
     """Playbacks and recordings that are over → whether they went well."""
+    keys_taken: dict[int, int] = field(default_factory=dict)
+    """Leg → how many of the keys that its party pressed a verb has taken."""
     stale: set[str] = field(default_factory=set)
     """Playbacks that the last process left running."""
     bridges: set[str] = field(default_factory=set)
@@ -144,6 +146,8 @@ class Session:
 
     async def attempt(self, *work: Coroutine[Any, Any, None]) -> None:
         """Do all of it, at once; what Asterisk refuses is logged: events tell what became of the channels."""
+        if not work:
+            return  # without giving way: what a new call writes first must be in one batch with the call itself
         for outcome in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(outcome, TelephonyError):
                 log.info("refused", request_id=self.call.request_id, error=repr(outcome))

@@ -1,7 +1,9 @@
 """Play prompts, files and tones to one party."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from engine import ids
 from engine.calls.events import Kind
@@ -12,6 +14,8 @@ from engine.sessions.session import Session
 STARTS_WITHIN = 5.0
 """Seconds. Asterisk does not tell of every playback that fails, so that each has a deadline."""
 STOPS_WITHIN = 1.0
+MOST_AT_ONCE = 50
+"""Media URIs of one request to Asterisk; what is repeated more often is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +26,64 @@ class Played:
 
 
 async def play(
-    session: Session, leg: Leg, *media: str, longest: float = 120.0, stop_when: Callable[[], bool] | None = None
+    session: Session,
+    leg: Leg,
+    *media: str,
+    longest: float = 120.0,
+    times: int | None = 1,
+    stop_when: Callable[[], bool] | None = None,
+    note: str = "",
 ) -> Played:
-    """Play media URIs in turn to a party that is up; wait for the end, at most ``longest`` seconds.
+    """Play media URIs in turn to a party that is up, ``times`` over (None: until something else ends it); wait for the
+    end, at most ``longest`` seconds. ``note`` stands in the timeline.
 
     It is stopped when ``stop_when()`` comes true, and when this is cancelled; the channel is then free for a bridge.
     """
-    if not leg.up or not media:
+    at_once = max(MOST_AT_ONCE // max(len(media), 1), 1)
+    ends = asyncio.get_running_loop().time() + longest
+    left = times
+    while media and (left is None or left > 0):
+        now = at_once if left is None else min(at_once, left)
+        longest = ends - asyncio.get_running_loop().time()
+        played = await _play(session, leg, media * now, longest=longest, stop_when=stop_when, note=note)
+        if not played.completed:
+            return played
+        left = None if left is None else left - now
+    return Played(completed=bool(media) and leg.up)
+
+
+async def tone(
+    session: Session, leg: Leg, name: str, seconds: float, *, stop_when: Callable[[], bool] | None = None
+) -> Played:
+    """Let a party hear a tone for that long: a name of Asterisk's ``indications.conf`` (``ring``, ``busy``,
+    ``congestion``, ``dial``). ``completed``: it was heard so long."""
+
+    def over() -> bool:
+        return asyncio.get_running_loop().time() >= ends or (stop_when is not None and stop_when())
+
+    ends = asyncio.get_running_loop().time() + seconds
+    timer = asyncio.get_running_loop().call_at(ends, session.waiters.wake)
+    try:
+        await play(session, leg, f"tone:{name}", longest=seconds, stop_when=over)
+    finally:
+        timer.cancel()
+    return Played(completed=leg.up and asyncio.get_running_loop().time() >= ends)
+
+
+async def _play(
+    session: Session,
+    leg: Leg,
+    media: tuple[str, ...],
+    *,
+    longest: float,
+    stop_when: Callable[[], bool] | None,
+    note: str,
+) -> Played:
+    if not leg.up or longest <= 0:
         return Played(completed=False)
     playback = ids.playback_id(session.call.request_id)
-    session.record(Kind.PLAY_STARTED, leg=leg.n, playback=playback, media=list(media))
+    told: dict[str, Any] = {"note": note} if note else {}
+    session.record(Kind.PLAY_STARTED, leg=leg.n, playback=playback, media=list(media), **told)
     completed = False
     try:
         await session.switch.play(leg.channel_id, playback, media)
