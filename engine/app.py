@@ -29,6 +29,7 @@ from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
+from engine.sessions.codes import Codes
 from engine.sessions.registry import Registry
 from engine.sessions.services import Services
 from engine.store.accounts import PgAccounts
@@ -37,6 +38,7 @@ from engine.store.journal import PgJournal
 from engine.store.media import PgMedia
 from engine.store.migrate import migrate
 from engine.store.operators import HANGUP
+from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.store.routes import PgRoutes
@@ -109,6 +111,8 @@ class Engine:
         self.objects = media.objects(config)
         self.transcriptions = media.transcriptions(config, PgTranscripts(self.database))
         self.speaker = synthesizer(config)
+        self.otp_templates = PgOtpTemplates(self.database)
+        self.codes = Codes()
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
         self.deliveries = Worker(self.hooks, self.sender)
@@ -132,6 +136,7 @@ class Engine:
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
             speaker=self.speaker,
+            codes=self.codes,
         )
 
     def _cel(self, name: str, path: Path) -> CelReader:
@@ -179,6 +184,8 @@ class Engine:
             library=self.library,
             objects=self.objects,
             transcripts=self.transcriptions.table,
+            otp_templates=self.otp_templates,
+            codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,
         )
@@ -337,10 +344,9 @@ class Engine:
         if account is None:
             raise NotFound("no such account")
         try:
-            session = await self.registry.begin(call, account, self.registry.choose())
+            await self.registry.start(call, account, self.registry.choose())
         except StoreAway as error:
             raise Unavailable("the call can't be kept", retry_after=2) from error
-        self.registry.run(session)
 
     def find(self, request_id: str) -> Call | None:
         return self.registry.find(request_id)

@@ -84,16 +84,34 @@ class Registry:
             raise Unavailable("no Asterisk server can be reached", retry_after=2)
         return min(healthy, key=lambda switch: self.on_server[switch.name])
 
+    async def start(self, new: NewCall, account: Account, switch: Switch) -> None:
+        """Write a call down and run its flow at once: the row of its first attempt, without which the flow does not
+        dial, then goes to PostgreSQL together with the row of the call. Returns when the call is committed. Raises
+        StoreAway, and then there is no call: its flow got no further than to that commit."""
+        session = self._write_down(new, account, switch)
+        self.run(session)
+        try:
+            await self.services.journal.committed()
+        except StoreAway:
+            session.stop(scope.ABANDONED)
+            self.forget(session)
+            raise
+
     async def begin(self, new: NewCall, account: Account, switch: Switch) -> Session:
-        """Write a call down; when it is committed, run its flow. Raises StoreAway, and then there is no call."""
-        event = _created_event(new, switch)
-        session = self.register(created(event), account, switch)
-        self.services.journal.append(new, CallEvent(new.request_id, event))
+        """Write a call down, whose flow is to be run when it is committed. Raises StoreAway, and then there is no
+        call."""
+        session = self._write_down(new, account, switch)
         try:
             await self.services.journal.committed()
         except StoreAway:
             self.forget(session)
             raise
+        return session
+
+    def _write_down(self, new: NewCall, account: Account, switch: Switch) -> Session:
+        event = _created_event(new, switch)
+        session = self.register(created(event), account, switch)
+        self.services.journal.append(new, CallEvent(new.request_id, event))
         return session
 
     def register(self, call: Call, account: Account, switch: Switch, *, resumed: bool = False) -> Session:

@@ -61,6 +61,8 @@ class Session:
     """Channel → the bridge it was put into."""
     stop_reason: str | None = None
     """Why somebody outside wants the call to end: cancelled, timeout, abandoned."""
+    result: str | None = None
+    """What stands as the call's result when its flow is stopped before it gives one."""
     closing: bool = False
     """The flow is over; what is left is hung up and the end is written. Nothing stops that."""
     task: asyncio.Task[None] | None = None
@@ -146,8 +148,6 @@ class Session:
 
     async def attempt(self, *work: Coroutine[Any, Any, None]) -> None:
         """Do all of it, at once; what Asterisk refuses is logged: events tell what became of the channels."""
-        if not work:
-            return  # without giving way: what a new call writes first must be in one batch with the call itself
         for outcome in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(outcome, TelephonyError):
                 log.info("refused", request_id=self.call.request_id, error=repr(outcome))
