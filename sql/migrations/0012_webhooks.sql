@@ -154,10 +154,11 @@ BEGIN
         ON CONFLICT (request_id) DO NOTHING;
         IF p_calls @? '$[*].params.notify[*]' THEN
             INSERT INTO call_hooks (request_id, url, types)
-            SELECT call.request_id, hook.url, hook.types
+            SELECT call.request_id, hook ->> 'url', ARRAY(SELECT jsonb_array_elements_text(hook -> 'types'))
             FROM jsonb_to_recordset(p_calls) AS call(request_id text, params jsonb),
-                 jsonb_to_recordset(call.params -> 'notify') AS hook(url text, types text[])
-            WHERE hook.url ~ '^https?://[^/?#]' AND length(hook.url) <= 2048 AND hook.types IS NOT NULL
+                 jsonb_path_query(call.params, '$.notify[*] ? (@.url like_regex "^https?://[^/?#]" && @.types.type() == "array")')
+                     AS hook
+            WHERE length(hook ->> 'url') <= 2048
             ON CONFLICT DO NOTHING;
         END IF;
     END IF;
