@@ -78,7 +78,7 @@ async def test_prerender_fills_the_cache_once(trunkline, tmp_path):
     assert (first.stdout, first.stderr) == ("4 of 4 texts are in the cache, 3 of them spoken now\n", "")
     again = await asyncio.to_thread(trunkline, "prerender", "-", given=texts.read_text())
     assert again.stdout == "4 of 4 texts are in the cache, 0 of them spoken now\n"
-    assert len(list(tmp_path.glob("state/tts/??/*.wav"))) == 3
+    assert len(list(tmp_path.glob("state/tts/*.wav"))) == 3
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_prerender_names_the_line_and_speaks_nothing(trunkline, tmp_path, 
     done = await asyncio.to_thread(trunkline, "prerender", "-", given=given)
     assert done.returncode == 1
     assert told in done.stderr
-    assert not list(tmp_path.glob("state/tts/??/*.wav"))
+    assert not list(tmp_path.glob("state/tts/*.wav"))
 
 
 async def test_a_dead_engine_is_an_error_here(trunkline, tmp_path):

@@ -44,7 +44,7 @@ async def speaker(tmp_path):
 
     async def make(**settings):
         engine = EspeakEngine(**settings)
-        one = Synthesizer(engine, Folder(tmp_path / "tts", 50 << 20), deadline=2.0, fallback="sound:sorry")
+        one = Synthesizer(engine, Folder(tmp_path / "tts", 50 << 20), deadline=10.0, fallback="sound:sorry")
         await one.start()
         made.append(one)
         return one
@@ -146,7 +146,7 @@ async def test_a_worker_that_dies_in_mid_sentence_is_a_fallback_and_then_another
     speaking = asyncio.create_task(one.speak(Speech("First")))
     await until(lambda: not one.engine.idle)
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         with await speaking as spoken:
             assert spoken.fallback
             assert "espeak-ng died" in spoken.note
@@ -162,17 +162,22 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline(speaker):
     began = asyncio.get_running_loop().time()
     with await one.speak(Speech("First")) as spoken:
         assert spoken.fallback
-    assert asyncio.get_running_loop().time() - began < 0.6
+    assert asyncio.get_running_loop().time() - began < 1
     await until(lambda: not lives(pid), within=2)
-    one.deadline = 2.0
+    one.deadline = 10.0
     with await one.speak(Speech("First")) as spoken:
         assert not spoken.fallback
 
 
 @pytest.mark.parametrize(
     "program",
-    ["raise SystemExit(1)", "print('hello'); import time; time.sleep(60)", "import sys; sys.stdout.write('x' * 100)"],
-    ids=["ends", "wrong words", "noise"],
+    [
+        "raise SystemExit(1)",
+        "print('hello'); import time; time.sleep(60)",
+        "import sys; sys.stdout.write('x' * 100)",
+        "import sys; sys.stdout.write('\\0\\0\\0\\2{}')",
+    ],
+    ids=["ends", "wrong words", "noise", "nonsense in a frame"],
 )
 async def test_a_program_that_is_no_worker_is_a_fallback(speaker, program):
     one = await speaker(command=(sys.executable, "-c", program))

@@ -49,6 +49,7 @@ def test_a_code_is_spoken_character_by_character():
         "c1\x85",
         "half \ud800 a pair",
         "private \ue000",
+        "none \uffff",
         "",
         "   ",
         ",, ... !",

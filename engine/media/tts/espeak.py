@@ -24,6 +24,7 @@ class EspeakEngine:
     """At most ``workers`` processes, each with one text at a time. A cancelled render kills its worker."""
 
     name = "espeak"
+    neural = False
 
     def __init__(self, *, workers: int = WORKERS, command: Sequence[str] = COMMAND) -> None:
         self.command = tuple(command)
@@ -72,9 +73,9 @@ class EspeakEngine:
         """The worker is idle again only after a whole answer; otherwise nobody knows what it will say next."""
         try:
             sound = await _conversation(worker, request)
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except (OSError, asyncio.IncompleteReadError, ValueError, KeyError, TypeError) as error:
             await _kill(worker)
-            raise EngineFailed("espeak-ng died") from error
+            raise EngineFailed("espeak-ng died, or went out of its mind") from error
         except EngineFailed:
             self.idle.append(worker)
             raise

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
-"""Asterisk may be another user, of a group that both are in."""
+"""Asterisk may be another user, in the folder's group. Files get their mode whatever the umask; and there is one folder
+and no more, because one that is made for both (setgid) can't hand that down to others under systemd's confinement."""
+ONCE = "once-"
+"""Files that are played and not kept begin with it."""
 LEDGER = 64
 """Bytes kept for the file ``size``."""
 SPARE = 20
@@ -46,24 +49,26 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """``root/ab/abcd….wav`` by key, ``root/secret/….wav``, ``root/locks/``. ``cap`` in bytes."""
+    """``<key>.wav``, ``once-<random>.wav``, ``<key>.lock``, ``size``. ``cap`` in bytes."""
 
     root: Path
     cap: int
 
     def prepare(self) -> None:
-        """Make it, and delete secrets whose process is gone. Raises OSError."""
-        for folder in (self.root, self.secret, self.root / "locks"):
-            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        for left in self.secret.glob("*.wav"):
+        """Make it, and delete what processes that are gone left: secrets, and locks. Raises OSError."""
+        self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        for left in (*self.root.glob(f"{ONCE}*"), *self.root.glob("*.lock")):
             _remove_unused(left)
 
-    @property
-    def secret(self) -> Path:
-        return self.root / "secret"
-
     def path(self, key: str) -> Path:
-        return self.root / key[:2] / f"{key}.wav"
+        return self.root / f"{key}.wav"
+
+    def lock(self, key: str) -> Path:
+        return self.root / f"{key}.lock"
+
+    def keeps(self, path: Path) -> bool:
+        """Whether a file outlives who plays it."""
+        return not path.name.startswith(ONCE)
 
     def take(self, key: str) -> Lease | None:
         """The file of ``key``, held and marked as just used; None when there is none."""
@@ -78,15 +83,13 @@ class Folder:
         with self._ledger() as ledger:
             total = self._make_room(_number(ledger), len(content))
             _write_number(ledger, total + len(content))
-            path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             handle = _create(part := path.with_suffix(".part"), content)
             part.replace(path)
         return Lease(path, len(content), handle)
 
-    def put_secret(self, content: bytes) -> Lease:
+    def put_once(self, content: bytes) -> Lease:
         """A file under a name that means nothing. Not counted: it lives as long as its call. Raises OSError."""
-        self.secret.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        path = self.secret / f"{secrets.token_hex(16)}.wav"
+        path = self.root / f"{ONCE}{secrets.token_hex(16)}.wav"
         return Lease(path, len(content), _create(path, content))
 
     def used(self) -> int:
@@ -95,7 +98,6 @@ class Folder:
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[int]:
-        self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         handle = os.open(self.root / "size", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -121,10 +123,13 @@ class Folder:
 
     def _stored(self) -> Iterator[tuple[int, int, Path]]:
         """(last use, size, path) of each file, and of halves that a killed process left."""
-        for path in self.root.glob("??/*"):
-            with contextlib.suppress(OSError):
-                found = path.stat()
-                yield found.st_mtime_ns, found.st_size, path
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if not entry.name.endswith((".wav", ".part")) or entry.name.startswith(ONCE):
+                    continue
+                with contextlib.suppress(OSError):
+                    found = entry.stat(follow_symlinks=False)
+                    yield found.st_mtime_ns, found.st_size, self.root / entry.name
 
 
 def _hold(path: Path) -> Lease | None:
@@ -150,6 +155,7 @@ def _create(path: Path, content: bytes) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH)
+        os.fchmod(handle, FILE_MODE)
         view = memoryview(content)
         while view:
             view = view[os.write(handle, view) :]

@@ -27,6 +27,7 @@ LONGEST = 900
 
 class HttpEngine:
     name = "http"
+    neural = True
 
     def __init__(self, settings: config.HttpVoice) -> None:
         assert settings.url is not None

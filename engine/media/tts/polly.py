@@ -24,6 +24,7 @@ _OK, _TOO_MANY, _SERVER_ERRORS = 200, 429, 500
 
 class PollyEngine:
     name = "polly"
+    neural = True
     version = "1"
     """Amazon does not say when a voice changes: `trunkline tts` users delete the cache then."""
 

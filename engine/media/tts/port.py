@@ -143,6 +143,8 @@ class SpeechEngine(Protocol):
     """One way to make speech."""
 
     name: str
+    neural: bool
+    """Whether it has neural voices at all."""
 
     @property
     def version(self) -> str:

@@ -12,8 +12,8 @@ from engine.media.tts.voices import Voice
 T = TypeVar("T")
 
 
-def resolve(speech: Speech) -> tuple[Utterance, str]:
-    """The utterance and its note. Raises InvalidFields with every field that is wrong, not the first alone."""
+def resolve(speech: Speech, *, neural: bool = True) -> tuple[Utterance, str]:
+    """The utterance and its note, for an engine that has ``neural`` voices or none. Raises InvalidFields with every field that is wrong, not the first alone."""
     wrong: dict[str, str] = {}
 
     def field(read: Callable[[], T], otherwise: T) -> T:
@@ -38,7 +38,7 @@ def resolve(speech: Speech) -> tuple[Utterance, str]:
     )
     if wrong:
         raise InvalidFields(wrong)
-    return _offered(utterance, voice, code)
+    return _offered(utterance, voice, code, neural=neural)
 
 
 def _voice(name: str, code: str) -> Voice:
@@ -48,12 +48,12 @@ def _voice(name: str, code: str) -> Voice:
     return voices.first_of(code) if code else voices.VOICES[voices.DEFAULT]
 
 
-def _offered(utterance: Utterance, voice: Voice, code: str) -> tuple[Utterance, str]:
+def _offered(utterance: Utterance, voice: Voice, code: str, *, neural: bool) -> tuple[Utterance, str]:
     notes = [f"{voice.name} speaks {utterance.language}, not {code}"] if code not in ("", utterance.language) else []
-    if utterance.neural and not voice.neural:
+    if utterance.neural and not (voice.neural and neural):
         utterance = replace(utterance, neural=False)
-        notes = [*notes, f"{voice.name} has no neural voice: standard"]
-    elif not utterance.neural and not voice.standard:
+        notes = [*notes, f"{voice.name} has no neural voice{' here' if voice.neural else ''}: standard"]
+    elif neural and not utterance.neural and not voice.standard:
         utterance = replace(utterance, neural=True)
         notes = [*notes, f"{voice.name} has no standard voice: neural"]
     return utterance, "; ".join(notes)

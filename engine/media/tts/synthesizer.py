@@ -87,24 +87,24 @@ class Synthesizer:
     # -- Speaker ---------------------------------------------------------------------------------------------------
 
     def check(self, speech: Speech) -> str:
-        return resolve(speech)[1]
+        return resolve(speech, neural=self.engine.neural)[1]
 
     async def speak(self, speech: Speech) -> Spoken:
-        utterance, note = resolve(speech)
+        utterance, note = resolve(speech, neural=self.engine.neural)
         try:
             async with asyncio.timeout(self.deadline):
                 holding = await self._hold(self._key(utterance), utterance)
-        except (EngineFailed, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a caller waits to hear something
             return self._fell_back(error, note)
         return self._spoken(holding, note)
 
     async def speak_secret(self, speech: Speech) -> Spoken:
-        utterance, note = resolve(speech)
+        utterance, note = resolve(speech, neural=self.engine.neural)
         try:
             async with asyncio.timeout(self.deadline):
                 content = await self._render(utterance)
-                lease = await self._leased(lambda: self.folder.put_secret(content))
-        except (EngineFailed, OSError, TimeoutError) as error:
+                lease = await self._leased(lambda: self.folder.put_once(content))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a caller waits to hear something
             return self._fell_back(error, note)
         return self._spoken(Holding(lease, lambda: _discard(lease), users=1), note)
 
@@ -168,16 +168,16 @@ class Synthesizer:
 
     def _unused(self, key: str, lease: Lease) -> None:
         del self.holdings[key]
-        if lease.path.parent == self.folder.secret:
-            _discard(lease)
-        else:
+        if self.folder.keeps(lease.path):
             lease.close()
+        else:
+            _discard(lease)
 
     async def _fetch(self, key: str, utterance: Utterance) -> Lease:
         """From the folder; else rendered, by one process at a time. Raises EngineFailed, OSError."""
         if lease := await self._leased(lambda: self.folder.take(key)):
             return lease
-        async with exclusive(self.folder.root / "locks" / key):
+        async with exclusive(self.folder.lock(key)):
             if lease := await self._leased(lambda: self.folder.take(key)):
                 return lease
             return await self._stored(key, await self._render(utterance))
@@ -187,7 +187,7 @@ class Synthesizer:
             return await self._leased(lambda: self.folder.put(key, content))
         except NoRoom:
             log.warning("tts_cache_full", bytes=len(content))
-            return await self._leased(lambda: self.folder.put_secret(content))
+            return await self._leased(lambda: self.folder.put_once(content))
 
     async def _render(self, utterance: Utterance) -> bytes:
         self.rendered += 1

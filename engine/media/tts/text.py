@@ -14,6 +14,8 @@ LONGEST_PAUSE = 10.0
 
 _TAG = re.compile(r"<[A-Za-z/!?]")
 _PAUSES = re.compile(r",(?:\s*,)+")
+_NO_CHARACTER = re.compile(r"[\ufdd0-\ufdef\ufff9-\uffff]")
+"""Code points that XML does not take, and the like."""
 _WHITE = "\t\n\r"
 
 
@@ -37,10 +39,14 @@ def spell(code: str) -> str:
 def _printable(text: str) -> str:
     """Without line ends and tabs. Control characters, lone surrogates and such could steer an engine."""
     flat = text.translate(dict.fromkeys(map(ord, _WHITE), " "))
-    wrong = next((char for char in flat if unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn")), None)
+    wrong = next(filter(_unspeakable, flat), None)
     if wrong is not None:
         raise InvalidFields({"text": f"has the character U+{ord(wrong):04X}, which can't be spoken"})
     return flat
+
+
+def _unspeakable(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs", "Co") or _NO_CHARACTER.match(char) is not None
 
 
 def _parts(plain: str) -> Script:
