@@ -31,6 +31,9 @@ COMMANDS = {
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
     "webhooks": ("engine.cli.webhooks", "who is told of what happens, and whether it arrived"),
+    "media": ("engine.cli.media", "sounds that calls play: upload, list, delete"),
+    "objects": ("engine.cli.objects", "files of accounts: put, get, list, delete"),
+    "transcripts": ("engine.cli.transcripts", "what was said in a call: show, make it now"),
     "fetch": ("engine.cli.fetch", "fetch Asterisk into the cache folder now"),
 }
 """Each command's module and its line of help, in the order of ``--help``."""

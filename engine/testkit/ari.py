@@ -35,6 +35,12 @@ class AsteriskView:
         """``state`` of a PJSIP endpoint: ``online`` once a phone has registered."""
         return dict(await self._get(f"/endpoints/PJSIP/{name}"))
 
+    async def play(self, channel_id: str, media: str) -> None:
+        """Have Asterisk itself play to a channel, past the engine."""
+        assert self._session is not None
+        async with self._session.post(f"{self.base}/channels/{channel_id}/play", params={"media": media}) as answer:
+            answer.raise_for_status()
+
     async def _get(self, path: str) -> Any:
         assert self._session is not None
         async with self._session.get(self.base + path) as answer:

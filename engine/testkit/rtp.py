@@ -41,6 +41,8 @@ class Sound(asyncio.DatagramProtocol):
     def __init__(self, tone: float) -> None:
         self.tone = tone
         """Hertz; 0 sends silence."""
+        self.said: Samples = np.zeros(0)
+        """What is still to be said, in place of the tone; ``say`` adds to it."""
         self.pressed = ""
         """Keys that the other side pressed."""
         self._heard: list[tuple[float, bytes]] = []
@@ -71,6 +73,10 @@ class Sound(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             await asyncio.sleep(0)
+
+    def say(self, samples: Samples) -> None:
+        """Send these samples from the next packet on, then the tone again."""
+        self.said = np.concatenate([self.said, samples, np.zeros(-len(samples) % PACKET)])
 
     def press(self, keys: str) -> None:
         """Press keys: 100 ms each, 60 ms apart, in RFC 4733 events."""
@@ -131,6 +137,9 @@ class Sound(asyncio.DatagramProtocol):
     _pressed_at = 0
 
     def _samples(self, number: int) -> bytes:
+        if len(self.said):
+            piece, self.said = self.said[:PACKET], self.said[PACKET:]
+            return encode(piece)
         if not self.tone:
             return b"\xff" * PACKET
         when = (np.arange(PACKET) + number * PACKET) / RATE

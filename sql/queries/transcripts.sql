@@ -22,8 +22,8 @@ INSERT INTO transcripts (request_id, account, engine, recording, kept, state, at
 SELECT recordings.request_id, recordings.account, calls.engine, recordings.name, true, 'running', 1,
        now() + make_interval(secs => $2)
 FROM recordings JOIN calls USING (request_id)
-WHERE request_id = $1 AND recordings.state = 'ready'
-ORDER BY recordings.option = 'both' DESC, recordings.name LIMIT 1
+WHERE request_id = $1 AND recordings.state = 'ready' AND recordings.option = 'both'
+ORDER BY recordings.name LIMIT 1
 ON CONFLICT (request_id) DO UPDATE
 SET state = 'running', attempts = 1, due_at = excluded.due_at
 WHERE NOT transcripts.discarded

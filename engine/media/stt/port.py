@@ -86,7 +86,7 @@ class TranscriptTable(Protocol):
         """One that is due, running from now on; it is due again when nothing was heard of it for so long."""
 
     async def take(self, request_id: str, seconds: float) -> Transcript | None:
-        """The one of that call, whatever its state, also when nobody asked for it; None without a recording to make it of."""
+        """The one of that call, whatever its state, also when nobody asked for it; None without a recording of both sides."""
 
     async def recover(self, engine: str) -> None:
         """What this engine was running when it ended is due at once."""
