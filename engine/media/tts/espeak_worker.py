@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import json
 import os
+import resource
 import signal
 import struct
 import sys
@@ -107,7 +108,9 @@ def _write(stream: IO[bytes], content: bytes) -> None:
 
 
 def main() -> None:
-    """An engine that is killed takes this with it, also in the middle of an endless loop."""
+    """An engine that is killed takes this with it, also in the middle of an endless loop. A crash leaves no core file,
+    which would have the text in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
