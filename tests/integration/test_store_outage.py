@@ -26,6 +26,18 @@ EVENTS = 4
 """A call is 8 records, with two legs and a closing."""
 
 
+@pytest.fixture(autouse=True)
+async def hook(dsn: str) -> None:
+    """Somebody wants to hear of each call's end, so that the end leaves a message in the outbox."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("INSERT INTO accounts (account, number, country) VALUES ('account_1', 1, '91')")
+    await connection.execute(
+        "INSERT INTO webhooks (id, account, url, types, secret)"
+        " VALUES ('WH0000000001', 'account_1', 'https://example.com/', ARRAY['call.ended'], 'whsec_AAAA')"
+    )
+    await connection.close()
+
+
 async def whole_call(journal: PgJournal, n: int) -> None:
     journal.append(new_call(n), new_leg(n))
     await journal.committed()
