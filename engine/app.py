@@ -192,8 +192,8 @@ class Engine:
 
     async def _remember(self, seed: Path | None) -> None:
         """Wait for PostgreSQL for as long as it takes, then take up the calls of the last process, then the links."""
-        accounts = json.loads(await asyncio.to_thread(seed.read_text))["accounts"] if seed else []
-        while not await self._recall(accounts):
+        seeds = json.loads(await asyncio.to_thread(seed.read_text)) if seed else {"accounts": []}
+        while not await self._recall(seeds):
             await asyncio.sleep(RETRY * random.uniform(0.8, 1.2))
         self.remembered.set()
         for switch in self.switches.values():
@@ -208,10 +208,11 @@ class Engine:
         self._task(self.deliveries.run(), "web hooks")
         self._task(self._announce_ready(), "ready")
 
-    async def _recall(self, accounts: Sequence[Mapping[str, Any]]) -> bool:
+    async def _recall(self, seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
         try:
             await migrate(self.config.database.dsn.get_secret_value())
-            await self.accounts.seed(accounts)
+            await self.accounts.seed(seeds["accounts"])
+            await self.otp_templates.seed(seeds.get("otp_templates", ()))
             await self.routes.seed()
             await self.routes.start()
             await self.accounts.start()

@@ -12,7 +12,8 @@ from engine.config import Config
 from engine.media.library.library import Library
 from engine.media.objects.port import Objects
 from engine.media.stt.port import TranscriptTable
-from engine.store.port import Accounts, Calls, Journal, NewCall, Routes
+from engine.sessions.codes import Codes
+from engine.store.port import Accounts, Calls, Journal, NewCall, OtpTemplates, Routes
 from engine.webhooks.port import Hooks
 from engine.webhooks.sender import Sender
 
@@ -64,6 +65,9 @@ class Context:
     library: Library
     objects: Objects
     transcripts: TranscriptTable
+    otp_templates: OtpTemplates
+    codes: Codes = field(default_factory=Codes)
+    """One-time passwords, handed to their calls in memory alone."""
     registry: CollectorRegistry = field(default_factory=_registry)
     """What ``/metrics`` shows."""
     now: Callable[[], datetime] = _utc_now

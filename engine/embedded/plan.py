@@ -62,6 +62,11 @@ class Plan:
     def trunk(self) -> str:
         return self.environment.trunk or f"{LOOPBACK}:{self.secrets.ports.carrier}"
 
+    @property
+    def otp_template(self) -> str:
+        """Id of the template that account_1 has from the first start on: the same at every start."""
+        return f"AN{hashlib.sha256(self.secrets.engine_id.encode()).hexdigest()[:10]}"
+
 
 def prepare(environment: Environment, say: Say) -> Plan:
     """Make the state folder ready to be started; what takes time is said. Holds the folder's lock from here on.
@@ -235,7 +240,8 @@ def _write_configuration(plan: Plan) -> None:
             ("account_2", plan.auths[1], 1235, "1"),
         )
     ]
-    write_private(plan.state.seed_json, json.dumps({"accounts": accounts}, indent=1))
+    template = {"id": plan.otp_template, "account": "account_1", "name": "code", "text": "Your code is {otp}"}
+    write_private(plan.state.seed_json, json.dumps({"accounts": accounts, "otp_templates": [template]}, indent=1))
 
 
 def remove_socket_folder(state: State, folder: Path) -> None:

@@ -163,6 +163,7 @@ class Stack:
             ],
             "objects": str(plan.config.objects),
             "recordings": str(plan.config.recordings),
+            "otp_template": plan.otp_template,
             "engine_pid": self._children["engine"].pid,
             "pids": {"supervisor": os.getpid(), **pids},
         }

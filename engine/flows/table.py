@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from engine.flows.click_to_call import click_to_call
 from engine.flows.dial import dial_number
 from engine.flows.inbound import unknown_number
+from engine.flows.otp import otp
 from engine.sessions.services import Flow
 
 FLOWS: Mapping[str, Flow] = {
     "click_to_call": click_to_call,
     "dial": dial_number,
+    "otp": otp,
     "unknown_number": unknown_number,
 }

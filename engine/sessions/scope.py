@@ -28,6 +28,9 @@ LEG_ENTERS_WITHIN = 1.0
 
 FILES_CLOSE_WITHIN = 2.0
 
+UNTOLD = {"otp": "not_announced"}
+"""Flow → result of a call whose flow came to tell none."""
+
 ABANDONED = "abandoned"
 """Stop reason of an engine that goes away: the call stays in Asterisk, for the next engine to adopt."""
 
@@ -39,10 +42,13 @@ class CallLimit(Exception):
 async def run(session: Session, flow: Flow) -> None:
     """Run the flow of a call to its end, then close the call."""
     session.task = asyncio.current_task()
-    reason, result = await _run_flow(session, flow)
+    try:
+        reason, result = await _run_flow(session, flow)
+    finally:
+        session.services.codes.discard(session.call.request_id)
     if reason != ABANDONED:
         session.closing = True
-        await _close(session, reason, result)
+        await _close(session, reason, result or session.result or UNTOLD.get(session.call.flow))
 
 
 async def _run_flow(session: Session, flow: Flow) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.media.tts.port import Speaker, Speechless
+from engine.sessions.codes import Codes
 from engine.store.port import Accounts, Calls, Journal, Routes
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Services:
     """Purpose of a prompt → media URI."""
     speaker: Speaker = field(default_factory=Speechless)
     """Text to speech."""
+    codes: Codes = field(default_factory=Codes)
+    """One-time passwords of calls under way."""
 
 
 @dataclass(slots=True)

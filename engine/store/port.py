@@ -117,6 +117,25 @@ class RecordingRow:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OtpTemplate:
+    """What is said when a one-time password is announced; ``{otp}`` stands for the password."""
+
+    id: str
+    account: str
+    name: str
+    text: str
+    language: str
+    """Empty: the default."""
+    otp_type: str
+    """digits or alphanumeric."""
+    state: str
+    """draft or approved."""
+    created_at: datetime
+    updated_at: datetime
+    approved_at: datetime | None = None
+
+
 JournalRecord = NewCall | NewLeg | CallEvent | ClosedCall | RecordingRow
 
 
@@ -202,3 +221,31 @@ class Accounts(Protocol):
 class Routes(Protocol):
     def current(self) -> Sequence[Route]:
         """The route table as last heard; kept fresh by notifications."""
+
+
+class OtpTemplates(Protocol):
+    """Templates of announcements. ``account`` None stands for operators; unknown and foreign are both None."""
+
+    async def add(
+        self, template_id: str, account: str, *, name: str, text: str, language: str, otp_type: str
+    ) -> OtpTemplate:
+        """A draft. Raises StateConflict when the account has as many as it may."""
+
+    async def page(self, account: str | None, *, limit: int, after: str | None) -> list[OtpTemplate]:
+        """Ascending by id, those behind ``after``."""
+
+    async def get(self, account: str | None, template_id: str) -> OtpTemplate | None: ...
+
+    async def change(
+        self,
+        account: str,
+        template_id: str,
+        *,
+        name: str | None = None,
+        text: str | None = None,
+        language: str | None = None,
+        otp_type: str | None = None,
+    ) -> OtpTemplate | None:
+        """Null leaves a field as it is. Anything but another name makes it a draft again."""
+
+    async def remove(self, account: str | None, template_id: str) -> bool: ...

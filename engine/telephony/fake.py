@@ -57,6 +57,8 @@ class Callee:
     """Q.850 cause and SIP code, at once."""
     hangup_after: float | None = None
     keys: tuple[tuple[float, str], ...] = ()
+    silent: bool = False
+    """Sends no packet."""
 
 
 ANSWERS: Final = Callee()
@@ -347,6 +349,11 @@ class FakeSwitch:
     async def delete_recording(self, name: str) -> None:
         await self._asked("delete_recording", name)
         self._stored.pop(name, None)
+
+    async def packets_from(self, channel_id: str) -> int:
+        await self._asked("packets_from", channel_id)
+        talks = self._party(channel_id).channel.state == "Up" and not self._party(channel_id).callee.silent
+        return int(_loop().time() / 0.02) if talks else 0
 
     async def get_variable(self, channel_id: str, name: str) -> str:
         name, _ = safe.variable(name, "")

@@ -95,6 +95,9 @@ class Switch(Protocol):
 
     async def delete_recording(self, name: str) -> None: ...
 
+    async def packets_from(self, channel_id: str) -> int:
+        """RTP packets that came from the party until now; 0 where none can be counted."""
+
     async def get_variable(self, channel_id: str, name: str) -> str:
         """Value of a channel variable or function; empty where there is none."""
 

@@ -18,10 +18,12 @@ from engine.commands.context import Context
 from engine.config import parse
 from engine.errors import StoreAway
 from engine.media import create as media
+from engine.sessions.codes import Codes
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
 from tests.unit.media_fakes import FakeMedia, FakeTranscripts
+from tests.unit.otp_fakes import FakeOtpTemplates
 from tests.unit.webhook_fakes import FakeHooks
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
@@ -144,6 +146,7 @@ class FakeEngine:
         self.refuses: Exception | None = None
         self.parts = {"asterisk": True, "postgres": True, "ami": True}
         self.busy: int | None = None
+        self.codes = Codes()
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -195,6 +198,7 @@ class World:
         self.registry = CollectorRegistry()
         self.media = FakeMedia()
         self.transcripts = FakeTranscripts()
+        self.templates = FakeOtpTemplates()
         self.hooks = FakeHooks()
         self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
@@ -212,7 +216,7 @@ class World:
         store: Any = self.store
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
-            media.library(config, self.media), media.objects(config), self.transcripts,
+            media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.engine.codes,
             registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 

@@ -182,6 +182,10 @@ class AriSwitch:
         with suppress(Gone):
             await self._link.call("recordings", "deleteStored", recordingName=safe.identifier(name))
 
+    async def packets_from(self, channel_id: str) -> int:
+        reply = await self._link.call("channels", "rtpstatistics", channelId=safe.identifier(channel_id))
+        return int(reply.json().get("rxcount", 0))
+
     async def get_variable(self, channel_id: str, name: str) -> str:
         name, _ = safe.variable(name, "")
         try:
