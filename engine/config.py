@@ -194,6 +194,17 @@ class Webhooks(Model):
     """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
 
 
+class MailServer(Model):
+    """Who takes letters of flows: messages of callers, wishes to be called back."""
+
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]+$")]
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    sender: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
 class Config(Model):
     engine_id: Name = "e1"
     state: Path
@@ -213,6 +224,10 @@ class Config(Model):
     bucket: Bucket | None = None
     media: MediaLibrary = MediaLibrary()
     stt: Stt = Stt()
+    menus: Path | None = None
+    """Folder of menu files; ``menus`` beside the configuration when it is not named."""
+    mail: MailServer | None = None
+    """Without it letters are kept as files, in ``mail`` of the state folder."""
     ringback: Literal["us", "uk", "fr", "de", "in"] = "us"
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -236,6 +251,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: must be a mapping of settings")
+    raw.setdefault("menus", str(path.absolute().parent / "menus"))
     return parse(_overridden(raw, os.environ if environ is None else environ), source=str(path))
 
 
