@@ -10,7 +10,7 @@ from engine.errors import InvalidFields, NotFound
 from engine.ids import token
 from engine.media.tts.port import Speech
 from engine.media.tts.resolve import resolve
-from engine.sessions.codes import VARIABLE, announcement
+from engine.media.tts.template import VARIABLE, announcement
 from engine.store.port import OtpTemplate
 
 TYPES = ("digits", "alphanumeric")

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.calls.model import Leg
 from engine.media.tts.port import Speech, Spoken
-from engine.sessions.codes import announcement
+from engine.media.tts.template import announcement
 from engine.sessions.session import Session
 from engine.verbs.dial import Dial, dial
 from engine.verbs.play import play
