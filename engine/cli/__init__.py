@@ -30,6 +30,7 @@ COMMANDS = {
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
+    "otp-templates": ("engine.cli.otp_templates", "what is said when a one-time password is announced"),
     "webhooks": ("engine.cli.webhooks", "who is told of what happens, and whether it arrived"),
     "media": ("engine.cli.media", "sounds that calls play: upload, list, delete"),
     "objects": ("engine.cli.objects", "files of accounts: put, get, list, delete"),
