@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from aiohttp import web
 from standardwebhooks import Webhook as Verifier
 
 from engine.calls.events import Event, Kind
@@ -19,6 +18,7 @@ from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
 from engine.webhooks.signing import new_secret
 from engine.webhooks.worker import PER_HOST, Worker
+from tests.receiver import Receiver
 from tests.store_facts import START, closing, new_call, new_leg, request_id
 from tests.waiting import until
 
@@ -32,43 +32,6 @@ async def hooks(database) -> PgHooks:
             "INSERT INTO accounts (account, number, country) VALUES ('account_1', 1, '91'), ('account_2', 2, '1')"
         )
     return PgHooks(database)
-
-
-class Receiver:
-    """Keeps what came, in order; ``statuses`` are its next answers, then 204."""
-
-    def __init__(self):
-        self.got = []
-        self.statuses = []
-        self.hold = asyncio.Event()
-        self.hold.set()
-        self.at_once = 0
-        self.most_at_once = 0
-
-    async def start(self):
-        app = web.Application()
-        app.router.add_post("/{path:.*}", self._handle)
-        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
-        self.port = self.runner.addresses[0][1]
-
-    async def _handle(self, request):
-        body = await request.read()
-        self.got.append((request.path, dict(request.headers), json.loads(body), body))
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await self.hold.wait()
-        self.at_once -= 1
-        return web.Response(status=self.statuses.pop(0) if self.statuses else 204)
-
-    def url(self, path="/", host="hooks.example"):
-        return f"http://{host}:{self.port}{path}"
-
-    @property
-    def told(self):
-        """(type, request id, sequence) of each."""
-        return [(b["type"], b["data"].get("request_id"), b["data"]["sequence"]) for _, _, b, _ in self.got]
 
 
 @pytest.fixture
