@@ -20,6 +20,8 @@ from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
 from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
+from engine.flows.menus.create import mail_of, menus_of
+from engine.flows.menus.flow import IVR, Ivr
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
 from engine.media import create as media
@@ -31,13 +33,13 @@ from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
 from engine.sessions.codes import Codes
 from engine.sessions.registry import Registry
-from engine.sessions.services import Services
+from engine.sessions.services import Flow, Services
 from engine.store.accounts import PgAccounts
 from engine.store.calls import PgCalls
 from engine.store.journal import PgJournal
 from engine.store.media import PgMedia
 from engine.store.migrate import migrate
-from engine.store.operators import HANGUP
+from engine.store.operators import HANGUP, RELOAD
 from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
 from engine.store.port import NewCall
@@ -116,6 +118,9 @@ class Engine:
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
         self.deliveries = Worker(self.hooks, self.sender)
+        self.mail = mail_of(config)
+        self.menus = menus_of(config, FLOWS)
+        self.ivr = Ivr(self.menus, self.mail)
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
@@ -131,13 +136,16 @@ class Engine:
             calls=self.calls,
             accounts=self.accounts,
             routes=self.routes,
-            flow_of=FLOWS.get,
+            flow_of=self._flow_of,
             live_calls=self.live_calls,
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
             speaker=self.speaker,
             codes=self.codes,
         )
+
+    def _flow_of(self, name: str) -> Flow | None:
+        return self.ivr if name == IVR else FLOWS.get(name)
 
     def _cel(self, name: str, path: Path) -> CelReader:
         return CelReader(CelFile(path, self.config.state / f"cel-{name}.json"), self._oldest_call)
@@ -147,7 +155,7 @@ class Engine:
 
     def _arrivals(self) -> Arrivals:
         phones = {phone.extension: phone.account for phone in self.config.softphones}
-        return Arrivals(phones, self.config.default_account)
+        return Arrivals(phones, self.config.default_account, self.menus.of_number)
 
     # -- start and stop --------------------------------------------------------------------------------------------
 
@@ -158,6 +166,8 @@ class Engine:
         await self.database.open()
         await self.journal.start()
         await self.speaker.start()
+        await asyncio.to_thread(self.menus.load)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
         await self._serve()
         self._task(self._remember(seed), "remember")
 
@@ -206,6 +216,7 @@ class Engine:
         self._task(self.transcriptions.run(), "transcripts")
         self._task(self.library.run(), "media library")
         self._task(self.deliveries.run(), "web hooks")
+        self._task(self.mail.run(), "mail")
         self._task(self._announce_ready(), "ready")
 
     async def _recall(self, seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
@@ -233,6 +244,13 @@ class Engine:
         log.info("ready", engine=self.config.engine_id)
         self.notifier.send("READY=1")
         await self.notifier.live()
+
+    def reload(self) -> None:
+        """Menus, anew from their files; live calls keep theirs."""
+        self._task(self._reload(), "reload")
+
+    async def _reload(self) -> None:
+        await asyncio.to_thread(self.menus.reload)
 
     def on_signal(self, stop: asyncio.Event) -> None:
         if stop.is_set():
@@ -295,6 +313,8 @@ class Engine:
         in the outbox is for whichever engine takes it first."""
         if told in (None, CHANGED):
             self.deliveries.wake()
+        elif told == RELOAD:
+            self.reload()
         elif told is not None and told.startswith(HANGUP):
             self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
 

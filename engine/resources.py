@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """Folder ``sql``, ``dialplan`` or ``asterisk-conf``."""
+    """Folder ``sql``, ``dialplan``, ``menus`` or ``asterisk-conf``."""
     packed = _PACKAGE / "_data" / name
     return packed if packed.exists() else _PACKAGE.parent / name

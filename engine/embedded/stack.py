@@ -23,6 +23,8 @@ from engine.telephony.provision import Folders
 __all__ = ["Plan", "Stack", "answers", "engine_command", "prepare"]
 
 _FILES = 65536
+IVR_NUMBER = "15557000001"
+"""Of the menu that ships (menus/welcome.yaml)."""
 
 
 def engine_command(state: State) -> tuple[str, ...]:
@@ -164,6 +166,7 @@ class Stack:
             "objects": str(plan.config.objects),
             "recordings": str(plan.config.recordings),
             "otp_template": plan.otp_template,
+            "numbers": {"ivr": IVR_NUMBER},
             "engine_pid": self._children["engine"].pid,
             "pids": {"supervisor": os.getpid(), **pids},
         }

@@ -1,7 +1,7 @@
 """Calls that come in through the dialplan: ``Stasis(app,flow,NAME,EXTEN)``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -9,7 +9,7 @@ import structlog
 from engine.calls.account import Account
 from engine.calls.events import Kind
 from engine.calls.numbers import EMERGENCY, BadNumber, is_extension, normalize
-from engine.calls.routing import NoRoute, resolve
+from engine.calls.routing import NoRoute, Route, resolve
 from engine.errors import StoreError, TelephonyError
 from engine.sessions.observe import deliver
 from engine.sessions.registry import Registry
@@ -26,11 +26,14 @@ TRY_LATER = 42
 
 
 class Arrivals:
-    """Makes a call of a channel that came in. ``phones``: softphone extension → account."""
+    """Makes a call of a channel that came in. ``phones``: softphone extension → account. ``menu_of``: number → menu."""
 
-    def __init__(self, phones: Mapping[str, str], default_account: str) -> None:
+    def __init__(
+        self, phones: Mapping[str, str], default_account: str, menu_of: Callable[[str], str | None] = lambda _: None
+    ) -> None:
         self.phones = phones
         self.default_account = default_account
+        self.menu_of = menu_of
 
     def __call__(self, registry: Registry, event: t.ChannelEntered) -> None:
         registry.spawn(self._take(registry, event), f"arrival {event.channel.id}")
@@ -85,16 +88,31 @@ class Arrivals:
         phone = _PHONE.fullmatch(event.channel.name)
         account = self.phones.get(phone.group(1), self.default_account) if phone else self.default_account
         params = {"dialed": exten, "from": phone.group(1) if phone else event.channel.caller}
+        menu = self.menu_of(exten.lstrip("+"))
         if name != "inbound":
-            return name, account, params | {"customer_number": exten}
+            params |= {"customer_number": exten}
+            return ("ivr", account, params | {"menu": menu}) if name == "dial" and menu else (name, account, params)
         params |= {"customer_number": event.channel.caller}
-        try:
-            route = resolve(registry.services.routes.current(), exten, None, direction="inbound")
-        except NoRoute:
-            return UNKNOWN, account, params
-        if route.kind == "extension":
-            return "dial", route.account or account, params | {"dialed": route.target}
-        return route.target, route.account or account, params
+        return _inbound(registry.services.routes.current(), menu, account, params)
+
+
+def _inbound(
+    routes: Sequence[Route], menu: str | None, account: str, params: dict[str, str]
+) -> tuple[str, str, dict[str, str]]:
+    """The number's own route; else the menu that names the number; else the route of its prefix."""
+    exten = params["dialed"].lstrip("+")
+    try:
+        route = resolve(routes, exten, None, direction="inbound")
+    except NoRoute:
+        route = None
+    if menu and (route is None or route.prefix != exten):
+        return "ivr", account, params | {"menu": menu}
+    if route is None:
+        return UNKNOWN, account, params
+    if route.kind == "extension":
+        return "dial", route.account or account, params | {"dialed": route.target}
+    flow, _, argument = route.target.partition(":")
+    return flow, route.account or account, params | ({"menu": argument} if argument else {})
 
 
 def _addressed(account: Account, flow: str, params: dict[str, str]) -> tuple[str, dict[str, str]]:

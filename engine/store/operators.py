@@ -8,6 +8,9 @@ from engine.store.pool import Database
 HANGUP = "hangup "
 """Begins the notification that asks the engine which has a call to end it; the request id follows."""
 
+RELOAD = "reload"
+"""Asks every engine to read its menus anew."""
+
 
 class Operators:
     def __init__(self, database: Database) -> None:
@@ -25,3 +28,6 @@ class Operators:
     async def ask_hangup(self, request_id: str) -> None:
         """Tell the engines; returns before the call ends."""
         await self._database.fetchval("ask_hangup", request_id)
+
+    async def ask_reload(self) -> None:
+        await self._database.fetchval("ask_reload")

@@ -8,3 +8,6 @@ SELECT * FROM legs WHERE request_id = $1 ORDER BY n;
 -- name: ask_hangup
 -- Told with the commit, to every engine that listens; the one that has the call ends it.
 SELECT pg_notify('trunkline_changed', 'hangup ' || $1::text);
+
+-- name: ask_reload
+SELECT pg_notify('trunkline_changed', 'reload');

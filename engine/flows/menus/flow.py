@@ -22,6 +22,8 @@ from engine.verbs.play import play
 log = structlog.get_logger(__name__)
 
 STEP = "menu:"
+IVR = "ivr"
+"""Name of the flow."""
 
 
 @dataclass(slots=True)

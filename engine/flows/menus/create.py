@@ -1,0 +1,18 @@
+"""Menus and mail, out of the configuration; for the engine and for the command line."""
+
+from collections.abc import Collection
+
+from engine import resources
+from engine.config import Config
+from engine.flows.menus.flow import IVR, Menus
+from engine.mail.outbox import Outbox
+
+
+def menus_of(config: Config, flows: Collection[str]) -> Menus:
+    """The menus that ship, and the configuration's own, which win. Not read yet. ``flows``: what steps may ask for."""
+    folders = (resources.folder("menus"), *([config.menus] if config.menus else ()))
+    return Menus(folders, frozenset(flows) - {IVR})
+
+
+def mail_of(config: Config) -> Outbox:
+    return Outbox(config.state / "mail", config.recordings, config.mail)
