@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import config
+from engine import config, log
 from engine.api.media import view
 from engine.cli import database
 from engine.cli.files import add_account, chunks, hand_over
@@ -46,6 +46,7 @@ def _finish(parser: argparse.ArgumentParser, work: Work) -> None:
 
     async def with_library(arguments: argparse.Namespace, store: Database) -> int:
         settings = config.load(config.find(arguments.config))
+        log.configure(form="text", level="error")
         return await work(arguments, create.library(settings, PgMedia(store)))
 
     parser.set_defaults(run=lambda arguments: database.run(with_library, arguments))

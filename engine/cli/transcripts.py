@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from engine import config
+from engine import config, log
 from engine.api.transcripts import view
 from engine.cli import database
 from engine.cli.options import add_config
@@ -42,6 +42,7 @@ async def _show(arguments: argparse.Namespace, store: Database) -> int:
 
 async def _run(arguments: argparse.Namespace, store: Database) -> int:
     settings, rows = config.load(config.find(arguments.config)), PgTranscripts(store)
+    log.configure(form="text", level="error")
     taken = await rows.take(arguments.request_id, LEASE)
     if taken is None:
         raise NotFound(f"there is no recording of both sides of the call {arguments.request_id}")

@@ -15,7 +15,6 @@ from engine.media.worker import WorkRefused
 
 TASKS = {"convert": "engine.media.library.convert", "transcribe": "engine.media.stt.recognise"}
 """Task → the module whose ``work`` does it."""
-NICE = 19
 _PR_SET_PDEATHSIG = 1
 
 
@@ -39,7 +38,7 @@ def _humble(request: Mapping[str, Any]) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != request["parent"]:
         sys.exit("the parent is gone")
-    os.nice(NICE)
+    os.nice(request["nice"])
     for name, limit in (
         ("memory", resource.RLIMIT_AS),
         ("seconds", resource.RLIMIT_CPU),

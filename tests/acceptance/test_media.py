@@ -92,9 +92,19 @@ async def test_eight_uploads_at_once_and_calls_meanwhile(stack):
     assert (await stack.api.wait_ended(request_id))["end_reason"] == "completed"
 
 
+async def put(client, name, content):
+    headers = {"account": client.account, "auth": client.auth}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{client.base}/api/objects/{name}", data=io.BytesIO(content), headers=headers) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        return (await answer.json())["response"]["object"]
+
+
 async def test_objects(stack):
     content = os.urandom(3 << 20)
-    made = (await stack.api.request("PUT", "/api/objects/raw.bin", body=content)).expect().response["object"]
+    made = await put(stack.api, "raw.bin", content)
     assert made["size"] == len(content)
     assert (stack.state / "objects/account_1/raw.bin").read_bytes() == content
     assert (await stack.api.get("/api/objects/raw.bin")).expect().body == content

@@ -13,10 +13,10 @@ from engine.testkit.poll import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SENTENCES = {"agent": "cannot-complete-as-dialed", "customer": "vm-nobodyavail"}
+SENTENCES = {"agent": "cannot-complete-as-dialed", "customer": "pls-hold-while-try"}
 """Who says which of Asterisk's recorded prompts, one after the other."""
-WORDS = {"agent": {"call", "cannot", "completed", "dialed"}, "customer": {"available", "take", "call"}}
-"""Of these at least two thirds are to be found again."""
+WORDS = {"agent": {"call", "cannot", "completed", "dialed"}, "customer": {"please", "hold", "try", "connect"}}
+"""Of these at least half are to be found again."""
 MADE_WITHIN = 60.0
 
 
@@ -95,7 +95,7 @@ def says_who_said_what(made):
     assert made["status"] == "ready", made
     for who, wanted in WORDS.items():
         heard = {word for each in made["segments"] if each["speaker"] == who for word in each["text"].split()}
-        assert len(wanted & heard) * 3 >= len(wanted) * 2, f"{who}: {heard}"
+        assert len(wanted & heard) * 2 >= len(wanted), f"{who}: {heard}"
     begins = {who: min(each["start"] for each in made["segments"] if each["speaker"] == who) for who in WORDS}
     assert begins["agent"] + 1.5 < begins["customer"], begins
     assert all(0 <= each["start"] < each["end"] <= made["duration"] + 0.5 for each in made["segments"])

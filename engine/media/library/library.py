@@ -26,6 +26,8 @@ LONGEST_WORK = 300.0
 """Seconds that making one sound may take."""
 MEMORY = 2 << 30
 """Bytes of address space of the process that does it."""
+NICE = 5
+"""Below calls; but somebody waits for the answer."""
 AT_ONCE = 2
 LEFT_FOR = 3600.0
 """Seconds that a file without a row is left for those that are about to play it."""
@@ -80,7 +82,7 @@ class Library:
     async def _convert(self, source: Path, target: Path, claimed: str | None) -> tuple[str, float, int, str]:
         part = staged_path(target.parent)
         request = {"source": str(source), "target": str(part), "longest": self.longest, "claimed": claimed,
-                   "memory": MEMORY, "seconds": int(LONGEST_WORK)}  # fmt: skip
+                   "memory": MEMORY, "seconds": int(LONGEST_WORK), "nice": NICE}  # fmt: skip
         try:
             async with self.turns:
                 made = await worker.run("convert", request, deadline=LONGEST_WORK)

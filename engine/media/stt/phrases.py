@@ -15,6 +15,8 @@ _PAUSE = 0.45
 """Seconds of quiet that end a phrase."""
 _STRICTNESS = 2
 """Of WebRTC's detector, 0 to 3: noise and tones are no speech to it."""
+_MARGIN = 0.25
+"""Seconds."""
 _LONGEST = 20.0
 """Seconds after which a phrase is cut where it is: music has no pauses."""
 
@@ -27,23 +29,25 @@ class Phrase:
 
 
 def phrases(samples: Samples) -> Iterator[Phrase]:
+    """With a little of what is around each, without which its first and last sounds are lost."""
+    for start, end in _spans(samples):
+        first = max(int((start - _MARGIN) * RATE), 0)
+        yield Phrase(first / RATE, samples[first : int((end + _MARGIN) * RATE)])
+
+
+def _spans(samples: Samples) -> Iterator[tuple[float, float]]:
+    """Begin and end of each phrase in seconds."""
     endpointer = Endpointer(window=_PAUSE, vad_mode=_STRICTNESS, sample_rate=RATE)
     size = endpointer.frame_bytes // 2
-    said, start, going_on = list[bytes](), 0.0, False
+    start: float | None = None
+    end = 0.0
     for at in range(0, len(samples) - size + 1, size):
-        speech = endpointer.process(np.asarray(samples[at : at + size]).tobytes())
-        if speech is None:
+        if endpointer.process(np.asarray(samples[at : at + size]).tobytes()) is None:
             continue
-        if not said:
-            start = start if going_on else endpointer.speech_start
-        said.append(speech)
-        long = len(said) * size >= _LONGEST * RATE
-        if long or not endpointer.in_speech:
-            yield _phrase(start, said)
-            start, going_on, said = start + len(said) * size / RATE, endpointer.in_speech, []
-    if said:
-        yield _phrase(start, said)
-
-
-def _phrase(start: float, said: list[bytes]) -> Phrase:
-    return Phrase(start, np.frombuffer(b"".join(said), np.int16))
+        start = endpointer.speech_start if start is None else start
+        end = endpointer.speech_end if not endpointer.in_speech else at / RATE
+        if not endpointer.in_speech or end - start >= _LONGEST:
+            yield start, end
+            start = end if endpointer.in_speech else None
+    if start is not None and end > start:
+        yield start, len(samples) / RATE

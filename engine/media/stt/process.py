@@ -13,6 +13,7 @@ from engine.media.stt.port import CannotTranscribe, Segment, Transcription, Tran
 
 _MEMORY = 3 << 30
 """Bytes of address space for pocketsphinx; a whisper model's own size is for its owner to know."""
+_NICE = 19
 _AT_LEAST = 60.0
 """Seconds: loading the model, on a machine that has other things to do."""
 
@@ -31,6 +32,7 @@ class ProcessRecogniser:
             "engine": self.settings.engine,
             "model": str(self.settings.model) if self.settings.model else None,
             "language": self.settings.language,
+            "nice": _NICE,
             "memory": _MEMORY if self.settings.engine == "pocketsphinx" else None,
         }
         try:

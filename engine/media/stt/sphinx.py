@@ -17,8 +17,6 @@ _FRAMES = 100
 """A second, of the decoder."""
 _LEVEL, _MOST = 0.1, 10.0
 """Root mean square that a phrase is brought to, of full scale, and by what factor at most."""
-_MARGIN = 0.2
-"""Seconds of quiet around a phrase, without which its first word is lost."""
 
 
 class Sphinx:
@@ -44,12 +42,11 @@ class Sphinx:
         words = [item for item in self._decoder.seg() or () if _is_word(item.word)]
         if not words:
             return None
-        start = phrase.start - _MARGIN
         confidence = sum(item.prob for item in words) / len(words)
         return Segment(
             speaker=speaker,
-            start=round(max(start + words[0].start_frame / _FRAMES, 0.0), 2),
-            end=round(start + (words[-1].end_frame + 1) / _FRAMES, 2),
+            start=round(phrase.start + words[0].start_frame / _FRAMES, 2),
+            end=round(phrase.start + (words[-1].end_frame + 1) / _FRAMES, 2),
             text=" ".join(item.word.partition("(")[0] for item in words),
             confidence=round(min(max(confidence, 0.0), 1.0), 3),
         )
@@ -61,12 +58,11 @@ def _is_word(word: str) -> bool:
 
 
 def _prepared(samples: Samples) -> bytes:
-    """At the model's rate, at one level, in a little quiet."""
+    """At the model's rate and at one level."""
     sound = samples.astype(np.float32) / 32768
     power = float(np.sqrt(np.mean(sound**2)))
     louder = sound * min(_LEVEL / max(power, 1e-6), _MOST)
-    quiet = np.zeros(int(_MARGIN * RATE), np.float32)
-    wide = soxr.resample(np.concatenate([quiet, louder, quiet]), RATE, _MODEL_RATE)
+    wide = soxr.resample(louder, RATE, _MODEL_RATE)
     return np.asarray(np.clip(wide, -1, 1) * 32767, np.int16).tobytes()
 
 
