@@ -310,16 +310,18 @@ class FakeSwitch:
 
     async def hear(self, key: str) -> AsyncGenerator[bytes, None]:
         """What the party says that is in the same bridge: ``sounds`` of its channel, then silence."""
-        self._enter(self._party(key), ())
-        sent = 0
+        if key not in self._parties:
+            raise Gone("404 no such channel")
+        self._enter(self._parties[key], ())
+        sent, began = 0, _loop().time()
         try:
             while key in self._parties:
-                await asyncio.sleep(_PIECE / _RATE)
+                await asyncio.sleep(max(began + (sent + _PIECE) / _RATE - _loop().time(), 0))
                 others = [self._parties[each].spied for members in self._bridges.values() if key in members
                           for each in members if each != key]  # fmt: skip
                 if others:
                     yield self.sounds.get(others[0] or "", b"")[sent : sent + _PIECE].ljust(_PIECE, b"\xff")
-                    sent += _PIECE
+                sent += _PIECE
         finally:
             self._end(key, _NORMAL)
 

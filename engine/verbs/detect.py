@@ -44,7 +44,7 @@ class Detect:
 @dataclass(frozen=True, slots=True)
 class Detection:
     """``kind``: human, machine, fax or unknown. ``seconds``: when it was decided, ``beep_at`` and ``greeting_end``: all
-    since the answer. ``reason``: fax_tone, beep, speech, silence, limit, key, no_key, hangup, failed, or AMD()'s own."""
+    since the answer. ``reason``: fax_tone, beep, speech, silence, tone, limit, key, no_key, hangup, failed, or AMD()'s own."""
 
     kind: str
     confidence: float
@@ -61,7 +61,7 @@ class Detection:
 
 
 async def detect(session: Session, leg: Leg, options: Detect | None = None) -> Detection:
-    """Who answered on a leg that is up and in no bridge. Stands in the timeline. Never raises for what Asterisk does."""
+    """Who answered on a leg that is up and in no bridge. Stands in the timeline while the leg lives. Never raises for what Asterisk does."""
     options = options or Detect()
     since = _counted_from(session, leg)
     if not leg.up:
@@ -70,8 +70,9 @@ async def detect(session: Session, leg: Leg, options: Detect | None = None) -> D
         detection = await _METHODS[options.method](session, leg, options, since)
     except TelephonyError:
         detection = _nothing(session, since, options, "failed" if leg.up else "hangup")
-    told = asdict(detection)
-    session.record(Kind.LEG_DETECTED, leg=leg.n, who=told.pop("kind"), **told)
+    if leg.alive:
+        told = asdict(detection)
+        session.record(Kind.LEG_DETECTED, leg=leg.n, who=told.pop("kind"), **told)
     return detection
 
 
@@ -98,6 +99,7 @@ async def _own(session: Session, leg: Leg, options: Detect, since: datetime) -> 
     listening = asyncio.create_task(ear.listen(), name=f"listen {session.call.request_id}")
     try:
         await _until(session, leg, listening, lambda: ear.verdict is not None, options.limit - _elapsed(session, since))
+        ear.conclude()
         decided = round(_elapsed(session, since), 3)
         if ear.verdict is not None and ear.verdict.who is Who.MACHINE and options.wait_for_beep:
             await _until(session, leg, listening, lambda: ear.over, options.wait_for_beep)
@@ -142,6 +144,11 @@ class _Ear:
     @property
     def over(self) -> bool:
         return self._detector is not None and self._detector.over
+
+    def conclude(self) -> None:
+        """Decide now, if anything was heard: sound that stutters must not make anybody wait."""
+        if self._detector is not None and self._leg.up:
+            self._detector.conclude()
 
     async def listen(self) -> None:
         """Hear the party until all is known. Raises TelephonyError."""

@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from engine.errors import Clash, Gone, Refused, UnsafeValue
+from engine.errors import Clash, Gone, Refused, TelephonyError, UnsafeValue
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.events import (
     BridgeEntered,
@@ -350,3 +351,50 @@ async def test_leave_for_the_dialplan(line: Line, call: str) -> None:
     await line.heard.wait(ChannelUp, call)
     await line.switch.leave(call, "no-such-context")
     await line.heard.wait(ChannelLeft, call)
+
+
+async def test_a_partys_live_sound(line: Line, call: str) -> None:
+    ear, live, hall = f"{call}.ear", f"{call}.sound", f"{call}.hall"
+    await line.dial(call, "15550001111")
+    await line.heard.wait(ChannelUp, call)
+    await line.switch.snoop(call, ear)
+    await line.switch.create_bridge(hall, kind="mixing")
+    key = await line.switch.sound_channel(live)
+    assert not line.heard.of(ChannelEntered, live)
+    pieces: list[bytes] = []
+
+    async def listen() -> None:
+        async with aclosing(line.switch.hear(key)) as sound:
+            async for piece in sound:
+                pieces.append(piece)
+                if len(pieces) == 10:
+                    return
+
+    listening = asyncio.create_task(listen())
+    await line.heard.wait(ChannelEntered, live)
+    await line.heard.wait(ChannelEntered, ear)
+    await line.switch.bridge_add(hall, ear, live)
+    await asyncio.wait_for(listening, 5)
+    assert {len(piece) for piece in pieces} == {160}
+    await line.heard.wait(ChannelGone, live)
+    await line.switch.hangup(call)
+    await line.heard.wait(ChannelLeft, ear)
+
+
+async def test_sound_of_no_channel(line: Line, call: str) -> None:
+    with pytest.raises(TelephonyError):
+        async with aclosing(line.switch.hear("9f0c5b1e-0000-0000-0000-000000000000")) as sound:
+            await anext(sound)
+
+
+async def test_live_sound_ends_with_its_channel(line: Line, call: str) -> None:
+    key = await line.switch.sound_channel(f"{call}.sound")
+
+    async def listen() -> list[bytes]:
+        async with aclosing(line.switch.hear(key)) as sound:
+            return [piece async for piece in sound]
+
+    listening = asyncio.create_task(listen())
+    await line.heard.wait(ChannelEntered, f"{call}.sound")
+    await line.switch.hangup(f"{call}.sound")
+    assert await asyncio.wait_for(listening, 5) == []

@@ -24,7 +24,7 @@ class Who(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``seconds``: when it was reached, ``beep_at`` and ``greeting_end``: all since the answer. ``reason``: fax_tone,
-    beep, speech, silence, limit."""
+    beep, speech, silence, tone, limit."""
 
     who: Who
     confidence: float
@@ -36,12 +36,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``limit``: seconds after the answer at which it is decided. ``odds``: probability of a machine from which on it is
-    called one then; ``human`` and ``machine``: below and above which it is decided before."""
+    """``limit``: seconds after the answer at which it is decided. ``human`` and ``machine``: probabilities of a machine
+    below and above which it is decided before."""
 
     limit: float = 2.45
-    odds: float = 0.62
-    human: float = 0.07
+    human: float = 0.03
     machine: float = 0.99
 
 
@@ -96,6 +95,13 @@ class Detector:
             self._look()
         return self.verdict
 
+    def conclude(self) -> Verdict:
+        """The verdict, now: of what was heard so far, if it was not reached before."""
+        if self.verdict is None:
+            heard = understood(self._frames.rows)
+            self.verdict = self._at_limit(self._model.probability(features(heard)), heard)
+        return self.verdict
+
     @property
     def over(self) -> bool:
         """Nothing more will be learned: no machine, or its beep or the end of its greeting was heard."""
@@ -129,20 +135,22 @@ class Detector:
 
     def _early(self, machine: float, heard: Heard) -> Verdict | None:
         """Before the limit: what is safe to say."""
+        if _spoken(heard) < LEAST_SPEECH:
+            return None
         if machine >= self._limits.machine:
             return Verdict(Who.MACHINE, machine, self.seconds, "speech")
         phrases = heard.phrases
         quiet = (len(heard.rows) - phrases[-1].end) / PER_SECOND if phrases else 0.0
-        if machine <= self._limits.human and _spoken(heard) >= LEAST_SPEECH and quiet >= QUIET_AFTER_SPEECH:
+        if machine <= self._limits.human and quiet >= QUIET_AFTER_SPEECH:
             return Verdict(Who.HUMAN, 1 - machine, self.seconds, "speech")
         return None
 
     def _at_limit(self, machine: float, heard: Heard) -> Verdict:
-        now, odds = self.seconds, self._limits.odds
+        now, odds = self.seconds, self._model.surely
+        if _spoken(heard) < LEAST_SPEECH:  # the model was taught by speech; held tones are what it never heard
+            return Verdict(Who.UNKNOWN, 0.5, now, "tone" if heard.tones else "silence")
         if machine >= odds:
             return Verdict(Who.MACHINE, machine, now, "limit")
-        if _spoken(heard) < LEAST_SPEECH:
-            return Verdict(Who.UNKNOWN, 0.5, now, "silence")
         return Verdict(Who.HUMAN if machine < 1 - odds else Who.UNKNOWN, 1 - machine, now, "limit")
 
 

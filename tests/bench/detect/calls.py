@@ -151,7 +151,14 @@ async def over_calls(clips: Sequence[bytes], *, at_once: int = 10) -> tuple[list
 def read(folder: Path) -> list[tuple[str, str, bytes]]:
     """(name, kind, WAV) of the clips in ``folder``/human, machine, fax, and in silence, music and noise: those count as
     human."""
-    kinds = {"human": "human", "machine": "machine", "fax": "fax", "silence": "human", "music": "human", "noise": "human"}
+    kinds = {
+        "human": "human",
+        "machine": "machine",
+        "fax": "fax",
+        "silence": "human",
+        "music": "human",
+        "noise": "human",
+    }
     return [
         (path.name, kind, path.read_bytes())
         for name, kind in kinds.items()

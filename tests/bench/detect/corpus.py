@@ -5,7 +5,7 @@ scored by ``kind``: human, machine or fax; whoever is silent, plays music or pre
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,25 +37,37 @@ TEXTS = {"train": TRAIN, "held-out": HELD_OUT}
 LANGUAGES = {"train": ("en", "en", "en", "en", "de", "es"), "held-out": ("en", "en", "en", "en", "fr", "it")}
 BEEPS = {"train": (400, 440, 620, 800, 880, 1000, 1250, 1400), "held-out": (425, 500, 700, 950, 1050, 1200, 1500, 1750)}
 """Hertz."""
-SCENES: dict[str, tuple[str, float]] = {
-    "short": ("human", 26),
-    "medium": ("human", 2.5),
-    "long": ("human", 0.5),
-    "twice": ("human", 6),
-    "silence": ("human", 3),
-    "noise": ("human", 3),
-    "music": ("human", 4),
-    "key": ("human", 1),
-    "ringing, short": ("human", 2),
-    "greeting": ("machine", 36),
-    "brief": ("machine", 2),
-    "ringing, greeting": ("machine", 3),
-    "greeting over music": ("machine", 2),
-    "beep alone": ("machine", 2),
-    "called fax": ("fax", 5),
-    "calling fax": ("fax", 3),
+VOICES = "voices"
+"""The noise of others who talk."""
+PARTS = ("train", "held-out")
+KINDS = {
+    "human": ("short", "medium", "long", "twice", "silence", "noise", "music", "key", "ringing, short"),
+    "machine": ("greeting", "brief", "ringing, greeting", "greeting over music", "beep alone"),
+    "fax": ("called fax", "calling fax"),
 }
-"""Scene → kind, and how many of a hundred."""
+KIND_OF = {scene: kind for kind, of_it in KINDS.items() for scene in of_it}
+SHARES: Mapping[str, float] = {
+    "short": 26,
+    "medium": 1.5,
+    "long": 0.25,
+    "twice": 6,
+    "silence": 3,
+    "noise": 3,
+    "music": 4,
+    "key": 1,
+    "ringing, short": 2,
+    "greeting": 36,
+    "brief": 2,
+    "ringing, greeting": 3,
+    "greeting over music": 2,
+    "beep alone": 2,
+    "called fax": 5,
+    "calling fax": 3,
+}
+"""Scene → how many of a hundred, as people at home answer; whole sentences (medium) and firms (long) are rare there."""
+HARD: Mapping[str, float] = {"medium": 40, "long": 20, "brief": 20, "twice": 10, "music": 10}
+"""What can hardly be told in the time: measured apart."""
+TRAINING = {**SHARES, "medium": 4, "long": 0.5, "brief": 3, "noise": 4, "music": 5}
 
 
 @dataclass
@@ -106,7 +118,7 @@ class Studio:
     wild: bool = False
 
     def clip(self, number: int, scene: str) -> Clip:
-        kind = SCENES[scene][0]
+        kind = KIND_OF[scene]
         clip = Clip(f"{self.part}-{number:04d}", self.part, scene, kind, np.zeros(0, np.int16))
         getattr(self, "_" + scene.split(",")[-1].split(" over ")[0].strip().replace(" ", "_"))(clip)
         return clip
@@ -246,6 +258,7 @@ class Studio:
             loud = speech_level(whole) if np.any(whole) else -20.0
             maker = self._pick_noise(clip)
             below = self.rng.uniform(10, 32) if level is not None else self.rng.uniform(18, 35)
+            below = max(below, 14.0) if clip.noise == VOICES else below
             whole += sounds.scaled(maker(self.rng, len(whole)), max(loud - below, -62))
         if self.rng.random() < 0.2:
             at = seconds(self.rng.uniform(0, 0.15))
@@ -253,15 +266,23 @@ class Studio:
         clip.samples = sounds.through_line(whole, clip=self.rng.random() < 0.08)
 
     def _pick_noise(self, clip: Clip) -> sounds.Maker:
-        clip.noise = str(self.rng.choice(list(sounds.NOISES[self.part])))
-        return sounds.NOISES[self.part][clip.noise]
+        clip.noise = str(self.rng.choice([*sounds.NOISES[self.part], VOICES]))
+        return self._voices if clip.noise == VOICES else sounds.NOISES[self.part][clip.noise]
+
+    def _voices(self, rng: Rng, count: int) -> Samples:
+        """A room in which others talk, all at once."""
+        room, texts = np.zeros(count), TEXTS[self.part]["en"].greeting
+        for _ in range(4):
+            voice = f"{ACCENTS[self.part]['en'][0]}+{rng.choice(VARIANTS[self.part])}"
+            text = " ".join(each for each in texts[rng.integers(len(texts))] if isinstance(each, str))
+            hertz, raw = self.speak(voice, int(rng.integers(90, 120)), 100, (text,))
+            spoken = resample(np.frombuffer(raw, "<i2") / 32768.0, hertz)
+            room += np.resize(np.roll(spoken, rng.integers(len(spoken))), count)
+        return room
 
     def _level(self) -> float:
         """dBFS while somebody speaks."""
         return float(self.rng.uniform(-34, -12)) if self.wild else float(np.clip(self.rng.normal(-21, 5), -34, -11))
-
-
-
 
 
 def _trimmed(sound: Samples) -> Samples:
@@ -271,19 +292,26 @@ def _trimmed(sound: Samples) -> Samples:
     return sound[loud[0] : loud[-1] + 1] if len(loud) else sound
 
 
-def scenes(count: int) -> Iterator[str]:
-    """``count`` scenes in the shares of SCENES, each at least once where there is room."""
-    weights = {name: weight for name, (_, weight) in SCENES.items()}
-    total = sum(weights.values())
-    for name, weight in weights.items():
-        yield from [name] * max(1, round(count * weight / total))
+def scenes(count: int, shares: Mapping[str, float]) -> Iterator[str]:
+    """``count`` scenes, more or less, in these shares, each at least once."""
+    total = sum(shares.values())
+    for name, share in shares.items():
+        yield from [name] * max(1, round(count * share / total))
 
 
-def make(part: str, count: int, seed: int, *, wild: bool = False, speak: Speak | None = None) -> Iterator[Clip]:
+def make(
+    part: str,
+    count: int,
+    seed: int,
+    *,
+    shares: Mapping[str, float] = SHARES,
+    wild: bool = False,
+    speak: Speak | None = None,
+) -> Iterator[Clip]:
     """The clips of one part; the same for the same seed."""
     speak = speak or espeak()
-    for number, scene in enumerate(scenes(count)):
-        rng = np.random.default_rng([seed, number, len(part)])
+    for number, scene in enumerate(scenes(count, shares)):
+        rng = np.random.default_rng([seed, number, PARTS.index(part)])
         yield Studio(part, rng, speak, wild).clip(number, scene)
 
 

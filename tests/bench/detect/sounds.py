@@ -88,7 +88,9 @@ def _note(frequency: float, length: int, decay: float, partials: tuple[float, ..
     return np.asarray(sound * np.exp(-when / decay) * np.minimum(1, when / 0.01))
 
 
-def _melody(rng: Rng, count: int, *, beat: float, scale: tuple[int, ...], chords: bool, partials: tuple[float, ...]) -> Samples:
+def _melody(
+    rng: Rng, count: int, *, beat: float, scale: tuple[int, ...], chords: bool, partials: tuple[float, ...]
+) -> Samples:
     sound, at, root = np.zeros(count), 0, 220 * 2 ** (rng.integers(0, 12) / 12)
     while at < count:
         length = seconds(beat * rng.choice([0.5, 1.0, 1.0, 2.0]))
@@ -116,21 +118,31 @@ MUSIC: Mapping[str, Mapping[str, Maker]] = {
         "organ": lambda rng, count: _melody(
             rng, count, beat=0.9, scale=(0, 3, 5, 7, 10, 12), chords=True, partials=(1, 0.8, 0.6, 0.4, 0.3)
         ),
-        "flute": lambda rng, count: _melody(rng, count, beat=0.5, scale=(12, 14, 16, 19, 21, 24), chords=False, partials=(1, 0.15)),
-        "band": lambda rng, count: _melody(rng, count, beat=0.35, scale=(0, 2, 4, 7, 9), chords=True, partials=(1, 0.4, 0.4))
-        + 0.8 * _drums(rng, count, 0.35),
+        "flute": lambda rng, count: _melody(
+            rng, count, beat=0.5, scale=(12, 14, 16, 19, 21, 24), chords=False, partials=(1, 0.15)
+        ),
+        "band": lambda rng, count: (
+            _melody(rng, count, beat=0.35, scale=(0, 2, 4, 7, 9), chords=True, partials=(1, 0.4, 0.4))
+            + 0.8 * _drums(rng, count, 0.35)
+        ),
     },
     "held-out": {
         "guitar": lambda rng, count: _melody(
             rng, count, beat=0.28, scale=(0, 5, 7, 12, 17), chords=True, partials=(1, 0.7, 0.2, 0.3, 0.1)
         ),
-        "strings": lambda rng, count: _melody(
-            rng, count, beat=1.3, scale=(0, 3, 7, 8, 12, 15), chords=True, partials=(1, 0.6, 0.5, 0.4, 0.3, 0.2)
-        )
-        * wandering(rng, count, 5, 1.5),
-        "chimes": lambda rng, count: _melody(rng, count, beat=0.6, scale=(19, 24, 26, 31), chords=False, partials=(1, 0, 0.2)),
-        "pop": lambda rng, count: _melody(rng, count, beat=0.5, scale=(0, 4, 5, 9, 11), chords=True, partials=(1, 0.5, 0.3))
-        + 1.2 * _drums(rng, count, 0.25),
+        "strings": lambda rng, count: (
+            _melody(
+                rng, count, beat=1.3, scale=(0, 3, 7, 8, 12, 15), chords=True, partials=(1, 0.6, 0.5, 0.4, 0.3, 0.2)
+            )
+            * wandering(rng, count, 5, 1.5)
+        ),
+        "chimes": lambda rng, count: _melody(
+            rng, count, beat=0.6, scale=(19, 24, 26, 31), chords=False, partials=(1, 0, 0.2)
+        ),
+        "pop": lambda rng, count: (
+            _melody(rng, count, beat=0.5, scale=(0, 4, 5, 9, 11), chords=True, partials=(1, 0.5, 0.3))
+            + 1.2 * _drums(rng, count, 0.25)
+        ),
     },
 }
 
