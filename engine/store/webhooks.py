@@ -47,7 +47,12 @@ class PgHooks:
     async def deliveries(
         self, account: str | None, webhook_id: str | None, *, state: str | None, limit: int, before: int | None
     ) -> list[Delivery]:
-        found = await self._database.fetch("deliveries", webhook_id, account, state, before, limit)
+        if webhook_id is None:
+            found = await self._database.fetch("deliveries", account, before, limit, state)
+        elif state is None:
+            found = await self._database.fetch("deliveries_of", webhook_id, account, before, limit)
+        else:
+            found = await self._database.fetch("deliveries_in_state", webhook_id, account, before, limit, state)
         return [_delivery(row) for row in found]
 
     async def redeliver(self, account: str | None, webhook_id: str | None, delivery: int) -> bool:
@@ -69,8 +74,12 @@ class PgHooks:
         row = await self._database.fetchrow("publish", account, kind, subject, when, text, url, webhook_id, sequence)
         return [*row["ids"]] if row else []
 
-    async def claim(self, *, limit: int, per_host: int, busy: Mapping[str, int], lease: float) -> Claim:
-        found = await self._database.fetch("claim_deliveries", limit, per_host, json.dumps(dict(busy)), lease)
+    async def claim(
+        self, *, limit: int, per_host: int, busy: Mapping[str, int], lease: float, without: Sequence[str] = ()
+    ) -> Claim:
+        found = await self._database.fetch(
+            "claim_deliveries", limit, per_host, json.dumps(dict(busy)), lease, list(without)
+        )
         return Claim([_message(row) for row in found if row["claimed"]], len(found))
 
     async def settle(

@@ -118,9 +118,12 @@ class Hooks(Protocol):
 class Outbox(Protocol):
     """The worker's side."""
 
-    async def claim(self, *, limit: int, per_host: int, busy: Mapping[str, int], lease: float) -> Claim:
-        """Messages that are due, the first of each lane. ``busy``: host → deliveries under way here. Whoever does not
-        settle within ``lease`` seconds is taken for dead, and another gets them."""
+    async def claim(
+        self, *, limit: int, per_host: int, busy: Mapping[str, int], lease: float, without: Sequence[str] = ()
+    ) -> Claim:
+        """Messages that are due, the first of each lane. ``busy``: host → deliveries under way here. ``without``: accounts
+        that have enough under way. Whoever does not settle within ``lease`` seconds is taken for dead, and another gets
+        them."""
 
     async def settle(
         self, delivery: int, state: str, *, status: int | None, error: str | None, again_in: float = 0.0

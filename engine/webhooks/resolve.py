@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from threading import Thread
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
@@ -14,7 +16,7 @@ from engine.webhooks.addresses import Network, permitted
 
 WITHIN = 5.0
 """Seconds that a name server has."""
-_THREADS = 32
+_THREADS = 64
 """For getaddrinfo(3), which blocks. Not the loop's own threads: a name server that hangs must not hold up the spool."""
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -22,18 +24,35 @@ Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class SystemLookup:
-    """The system's resolver, ``/etc/hosts`` included."""
+    """The system's resolver, ``/etc/hosts`` included. A thread for each question, and none that an exit waits for."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="names")
+        self._free = asyncio.Semaphore(_THREADS)
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _getaddrinfo, host, port)
-        return list(dict.fromkeys(found))
+        async with self._free:
+            loop = asyncio.get_running_loop()
+            answer: asyncio.Future[list[str]] = loop.create_future()
+            Thread(target=_ask_system, args=(loop, answer, host, port), name=f"name {host}", daemon=True).start()
+            return list(dict.fromkeys(await answer))
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+def _ask_system(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[str]], host: str, port: int) -> None:
+    try:
+        found, error = _getaddrinfo(host, port), None
+    except (OSError, UnicodeError) as unknown:
+        found, error = [], OSError(f"{type(unknown).__name__}: {unknown}")
+    with suppress(RuntimeError):  # the loop has been closed
+        loop.call_soon_threadsafe(_tell, answer, found, error)
+
+
+def _tell(answer: asyncio.Future[list[str]], found: list[str], error: OSError | None) -> None:
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(found)
+    else:
+        answer.set_exception(error)
 
 
 def _getaddrinfo(host: str, port: int) -> list[str]:
@@ -47,6 +66,9 @@ class Guard(AbstractResolver):
     def __init__(self, allow: Sequence[Network] = (), lookup: Lookup | None = None) -> None:
         self._allow = tuple(allow)
         self._lookup = lookup or SystemLookup()
+        self._asking: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
+        """Questions under way: connections that begin together share one, so that a name server that hangs costs one
+        thread."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -60,8 +82,21 @@ class Guard(AbstractResolver):
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """All that the name server says. Raises OSError (TimeoutError is one)."""
+        key = (host, port)
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._ask(host, port), name=f"name {host}")
+            task.add_done_callback(partial(self._answered, key))
         async with asyncio.timeout(WITHIN):
-            return await self._lookup(host, port)
+            return await asyncio.shield(task)
+
+    async def _ask(self, host: str, port: int) -> Sequence[str]:
+        return await self._lookup(host, port)
+
+    def _answered(self, key: tuple[str, int], task: asyncio.Task[Sequence[str]]) -> None:
+        del self._asking[key]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone
 
     def check_literal(self, url: URL) -> None:
         """Raises AddressRefused when an address stands in the URL that may not be spoken to."""
@@ -83,8 +118,8 @@ class Guard(AbstractResolver):
                 raise AddressRefused("leads to no public address and port") from None
 
     async def close(self) -> None:
-        if isinstance(self._lookup, SystemLookup):
-            self._lookup.close()
+        for task in list(self._asking.values()):
+            task.cancel()
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

@@ -11,6 +11,7 @@ TYPES = (
     "recording.ready",
     "recording.failed",
     "transcript.ready",
+    "transcript.failed",
 )
 FAMILIES = ("call.*", "recording.*", "transcript.*", "campaign.*", "room.*")
 """Stand for every type that begins so, also for those to come."""

@@ -22,8 +22,10 @@ DELAYS: Sequence[float] = (5, 60, 300, 1800, 7200, 21600, 43200, 86400)
 """Seconds before each further try (CONTRACT §6); after the last one the message is dead."""
 JITTER = 0.1
 """A delay is up to that part longer, so that what failed together does not come again together."""
-AT_ONCE, PER_HOST = 200, 4
-"""Deliveries under way in one engine, and to one host of them."""
+AT_ONCE, PER_ACCOUNT, PER_HOST = 200, 60, 10
+"""Deliveries under way in one engine; of one account, about; to one host."""
+CLAIM = 20
+"""Messages of one claim."""
 LEASE = 30.0
 """Seconds; twice what a delivery may take."""
 POLL = 5.0
@@ -52,6 +54,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Message] = {}
         self._busy: Counter[str] = Counter()
+        self._accounts: Counter[str] = Counter()
         self._forgotten_at = 0.0
         self.delivered = 0
         self.failed = 0
@@ -93,7 +96,13 @@ class Worker:
 
     async def _take(self) -> None:
         while (free := AT_ONCE - len(self._tasks)) > 0:
-            claim = await self._outbox.claim(limit=free, per_host=PER_HOST, busy=self._busy, lease=self._lease)
+            claim = await self._outbox.claim(
+                limit=min(free, CLAIM),
+                per_host=PER_HOST,
+                busy=self._busy,
+                lease=self._lease,
+                without=[account for account, count in self._accounts.items() if count >= PER_ACCOUNT],
+            )
             for message in claim.messages:
                 self._begin(message)
             if not claim.moved:
@@ -101,15 +110,15 @@ class Worker:
 
     def _begin(self, message: Message) -> None:
         self._busy[message.host] += 1
+        self._accounts[message.account] += 1
         task = asyncio.create_task(self._deliver(message), name=f"hook {message.id}")
         self._tasks[task] = message
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         message = self._tasks.pop(task)
-        self._busy[message.host] -= 1
-        if not self._busy[message.host]:
-            del self._busy[message.host]
+        _less(self._busy, message.host)
+        _less(self._accounts, message.account)
         if not task.cancelled() and (error := task.exception()):
             log.error("delivery_failed", delivery=message.id, exc_info=error)
         self.wake()
@@ -165,3 +174,10 @@ class Worker:
         if now - self._forgotten_at >= FORGET_EVERY or not self._forgotten_at:
             self._forgotten_at = now
             await self._outbox.forget()
+
+
+def _less(counter: Counter[str], name: str) -> None:
+    """One less; names with none are forgotten."""
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]

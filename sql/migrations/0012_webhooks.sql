@@ -54,6 +54,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (host, next_at, id) WHERE state = 'waiting';
 CREATE INDEX outbox_lanes ON outbox (lane, sequence) WHERE state = 'waiting';
 CREATE INDEX outbox_log ON outbox (webhook, id);
+CREATE INDEX outbox_states ON outbox (webhook, state, id);
 CREATE INDEX outbox_settled ON outbox (settled_at) WHERE state <> 'waiting';
 COMMENT ON TABLE outbox IS 'One message to one web hook: written in the transaction of what it tells, delivered by workers, and the log of it';
 COMMENT ON COLUMN outbox.webhook IS 'Null: a notify URL that a request named';
@@ -110,6 +111,7 @@ CREATE FUNCTION outbox_type(p_kind text) RETURNS text LANGUAGE sql IMMUTABLE AS 
         WHEN 'recording.ready' THEN p_kind
         WHEN 'recording.failed' THEN p_kind
         WHEN 'transcript.ready' THEN p_kind
+        WHEN 'transcript.failed' THEN p_kind
     END
 $$;
 COMMENT ON FUNCTION outbox_type IS

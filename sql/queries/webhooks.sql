@@ -24,14 +24,29 @@ INSERT INTO hook_secrets AS held (account, secret) VALUES ($1, $2)
 ON CONFLICT (account) DO UPDATE SET secret = CASE WHEN $3::bool THEN excluded.secret ELSE held.secret END
 RETURNING secret;
 
+-- name: deliveries_of
+SELECT id, webhook, url, subject, sequence, type, body, state, claimed, attempts, next_at, created_at, attempted_at, settled_at,
+       status, error
+FROM outbox
+WHERE webhook = $1 AND ($2::text IS NULL OR account = $2) AND ($3::bigint IS NULL OR id < $3)
+ORDER BY id DESC
+LIMIT $4;
+
+-- name: deliveries_in_state
+SELECT id, webhook, url, subject, sequence, type, body, state, claimed, attempts, next_at, created_at, attempted_at, settled_at,
+       status, error
+FROM outbox
+WHERE webhook = $1 AND ($2::text IS NULL OR account = $2) AND ($3::bigint IS NULL OR id < $3) AND state = $5
+ORDER BY id DESC
+LIMIT $4;
+
 -- name: deliveries
 SELECT id, webhook, url, subject, sequence, type, body, state, claimed, attempts, next_at, created_at, attempted_at, settled_at,
        status, error
 FROM outbox
-WHERE ($1::text IS NULL OR webhook = $1) AND ($2::text IS NULL OR account = $2) AND ($3::text IS NULL OR state = $3)
-  AND ($4::bigint IS NULL OR id < $4)
+WHERE ($1::text IS NULL OR account = $1) AND ($2::bigint IS NULL OR id < $2) AND ($4::text IS NULL OR state = $4)
 ORDER BY id DESC
-LIMIT $5;
+LIMIT $3;
 
 -- name: redeliver
 WITH again AS (
@@ -64,7 +79,8 @@ WITH target AS (
 SELECT array_agg(id ORDER BY id) AS ids, pg_notify('trunkline_changed', 'outbox')::text FROM told HAVING count(*) > 0;
 
 -- name: claim_deliveries
--- $1 at most, of each host $2 less those in $3 (host -> under way); $4 seconds until another worker may take them. A message
+-- $1 at most, of each host $2 less those in $3 (host -> under way), none of the accounts $5; $4 seconds until another worker
+-- may take them. A message
 -- whose lane has an earlier one waiting is put off until that one's turn. What was put off comes back too, not "ours": the
 -- caller asks again until nothing comes.
 WITH RECURSIVE hosts AS (
@@ -76,7 +92,7 @@ WITH RECURSIVE hosts AS (
     SELECT picked.id, picked.lane
     FROM hosts CROSS JOIN LATERAL (
         SELECT o.id, o.lane FROM outbox AS o
-        WHERE o.state = 'waiting' AND o.host = hosts.host AND o.next_at <= now()
+        WHERE o.state = 'waiting' AND o.host = hosts.host AND o.next_at <= now() AND o.account <> ALL ($5::text[])
         ORDER BY o.next_at, o.id
         LIMIT greatest(0, $2::int - coalesce(($3::jsonb ->> hosts.host)::int, 0))
         FOR UPDATE SKIP LOCKED

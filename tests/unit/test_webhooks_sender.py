@@ -222,6 +222,24 @@ async def test_a_name_server_that_hangs_is_given_up(monkeypatch):
         assert not (await made.post("http://hooks.example/", b"", {})).delivered
 
 
+async def test_connections_that_begin_together_ask_for_the_name_once(receiver):
+    asked = asyncio.Event()
+    questions = []
+
+    async def slow(host, _port):
+        questions.append(host)
+        await asked.wait()
+        return ["127.0.0.1"]
+
+    async with Sender(Guard(LOOPBACK, slow)) as made:
+        posts = [asyncio.create_task(made.post(f"http://hooks.example:{receiver.port}/", b"", {})) for _ in range(5)]
+        while not questions:
+            await asyncio.sleep(0)
+        asked.set()
+        assert all(outcome.delivered for outcome in await asyncio.gather(*posts))
+    assert questions == ["hooks.example"]
+
+
 # -- what is checked when a URL is given to us -------------------------------------------------------------------
 
 
