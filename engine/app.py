@@ -217,6 +217,7 @@ class Engine:
         self._task(self.library.run(), "media library")
         self._task(self.deliveries.run(), "web hooks")
         self._task(self.mail.run(), "mail")
+        self._task(reconcile.sweep_forever(self.registry), "ghosts")
         self._task(self._announce_ready(), "ready")
 
     async def _recall(self, seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:

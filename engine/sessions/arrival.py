@@ -20,6 +20,9 @@ from engine.telephony import events as t
 log = structlog.get_logger(__name__)
 
 _PHONE = re.compile(r"PJSIP/(\d{3,6})-[0-9a-f]+")
+_NUMBER = re.compile(r"\+?[0-9]{1,20}")
+_LONGEST = 64
+"""Characters of a caller that are kept."""
 UNKNOWN = "unknown_number"
 TRY_LATER = 42
 """Q.850: switching equipment congestion."""
@@ -87,12 +90,13 @@ class Arrivals:
         name, exten = event.args[1], event.args[2] if len(event.args) > len(("flow", "name")) else ""
         phone = _PHONE.fullmatch(event.channel.name)
         account = self.phones.get(phone.group(1), self.default_account) if phone else self.default_account
-        params = {"dialed": exten, "from": phone.group(1) if phone else event.channel.caller}
+        caller = phone.group(1) if phone else shown(event.channel.caller)
+        params = {"dialed": exten, "from": caller}
         menu = self.menu_of(exten.lstrip("+"))
         if name != "inbound":
             params |= {"customer_number": exten}
             return ("ivr", account, params | {"menu": menu}) if name == "dial" and menu else (name, account, params)
-        params |= {"customer_number": event.channel.caller}
+        params |= {"customer_number": caller}
         return _inbound(registry.services.routes.current(), menu, account, params)
 
 
@@ -126,7 +130,14 @@ def _addressed(account: Account, flow: str, params: dict[str, str]) -> tuple[str
     except BadNumber:
         return UNKNOWN, params
     inside = is_extension(digits) or not account.caller_ids
-    return flow, params | {"dialed": digits, "caller_id": params["from"] if inside else min(account.caller_ids)}
+    caller_id = params["from"] if inside else min(account.caller_ids)
+    return flow, params | {"dialed": digits, "caller_id": caller_id if _NUMBER.fullmatch(caller_id) else ""}
+
+
+def shown(caller: str) -> str:
+    """What a far end says of itself, as it may stand in records: a network lets anything pass as a caller's number,
+    ``anonymous`` and line ends too. Only a number is passed on to the dialled party."""
+    return "".join(each for each in caller if each.isprintable())[:_LONGEST]
 
 
 async def _caller_leg(session: Session, event: t.ChannelEntered) -> None:

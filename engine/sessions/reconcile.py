@@ -4,6 +4,7 @@ Nothing is guessed that Asterisk can tell: what it has now comes from its lists,
 """
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from engine import ids
 from engine.calls.events import Event, Kind
 from engine.calls.model import Leg, replay
 from engine.calls.states import CallState, LegState
-from engine.errors import TelephonyError
+from engine.errors import StoreError, TelephonyError
 from engine.sessions.observe import EARLY, end_leg, own_party
 from engine.sessions.registry import Registry
 from engine.sessions.scope import closed
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 FRESH = timedelta(seconds=30)
 """A call that Asterisk never saw is placed after a restart while its request is younger than this."""
+
+SWEPT_EVERY = 60.0
+"""Seconds between two sweeps for ghosts."""
 
 NEVER_PLACED_LATER = frozenset({"otp"})
 """Flows whose secret died with the old process."""
@@ -83,7 +87,7 @@ async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
     for session in sessions:
         if session.task is None:
             registry.run(session)
-    await sweep(registry, switch, found)
+    await _end_ghosts(registry, switch, channels, bridges)
 
 
 async def _history(
@@ -206,27 +210,46 @@ def _compare_bridges(session: Session, bridges: Sequence[BridgeInfo]) -> None:
         session.record(Kind.CALL_BRIDGED, bridge=mine[0].id, legs=[leg.n for leg in up])
 
 
-async def sweep(registry: Registry, switch: Switch, found: Found) -> None:
+async def sweep_forever(registry: Registry, every: float = SWEPT_EVERY) -> None:
+    """Sweep each server that can be reached about every ``every`` seconds: a hang-up that a busy server did not answer
+    leaves a channel that no event will tell of again."""
+    while True:
+        await asyncio.sleep(every * random.uniform(0.8, 1.2))
+        for switch in registry.switches.values():
+            if switch.up and switch.name in registry.settled:
+                try:
+                    await sweep(registry, switch)
+                except (TelephonyError, StoreError) as error:
+                    log.info("not_swept", server=switch.name, error=repr(error))
+
+
+async def sweep(registry: Registry, switch: Switch) -> None:
+    """End what nobody owns on this server. Raises TelephonyError, StoreAway."""
+    channels, bridges = await asyncio.gather(switch.channels(), switch.bridges())
+    await _end_ghosts(registry, switch, channels, bridges)
+
+
+async def _end_ghosts(
+    registry: Registry, switch: Switch, channels: Sequence[Channel], bridges: Sequence[BridgeInfo]
+) -> None:
     """End channels and bridges of ours that belong to no live call of any engine: ghosts slow Asterisk down."""
-    ghosts = {
-        identifier: request_id
-        for identifier in (*found.channels, *(bridge.id for bridge in found.bridges))
-        if (request_id := ids.request_of(identifier)) and request_id not in registry.sessions
-    }
+    ours = {identifier: ids.request_of(identifier) for identifier in _identifiers(channels, bridges)}
+    ghosts = {identifier: call for identifier, call in ours.items() if call and call not in registry.sessions}
     if not ghosts:
         return
     owned = await registry.services.calls.is_live(list(set(ghosts.values())))
-    for identifier, request_id in ghosts.items():
-        if request_id in owned or request_id in registry.sessions:
-            continue
+    swept = {identifier: call for identifier, call in ghosts.items() if call not in owned | registry.sessions.keys()}
+    ending = {channel.id for channel in channels}
+    for identifier in swept:
         log.warning("ghost_swept", id=identifier)
         try:
-            if identifier in found.channels:
-                await switch.hangup(identifier)
-            else:
-                await switch.destroy_bridge(identifier)
+            await (switch.hangup(identifier) if identifier in ending else switch.destroy_bridge(identifier))
         except TelephonyError as error:
             log.info("ghost_kept", id=identifier, error=repr(error))
+
+
+def _identifiers(channels: Sequence[Channel], bridges: Sequence[BridgeInfo]) -> list[str]:
+    return [*(channel.id for channel in channels), *(bridge.id for bridge in bridges)]
 
 
 async def adopt(registry: Registry) -> int:
