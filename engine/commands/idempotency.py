@@ -66,13 +66,14 @@ async def once(
     if key is None:
         await act()
         return answer
-    first = await _claim(ctx, account, key, answer, happened)
+    claim = {"answer": dict(answer), "claimed_at": ctx.now().timestamp()}
+    first = await _claim(ctx, account, key, claim, happened)
     if first is not None:
         return first
     try:
         await act()
     except Exception:  # not when cancelled: the effect may be there, and ``happened`` will tell
-        await ctx.calls.release_key(account, key.key)
+        await ctx.calls.release_key(account, key.key, claim)
         raise
     return answer
 
@@ -81,13 +82,13 @@ async def _claim(
     ctx: Context,
     account: str,
     key: Key,
-    answer: Mapping[str, Any],
+    claim: dict[str, Any],
     happened: Callable[[Mapping[str, Any]], Awaitable[bool]],
 ) -> Mapping[str, Any] | None:
     """None: the key is ours. Else the answer of the first request, once its effect is there."""
     deadline = time.monotonic() + WAIT
     while True:
-        claim = {"answer": dict(answer), "claimed_at": ctx.now().timestamp()}
+        claim["claimed_at"] = ctx.now().timestamp()
         first = await ctx.calls.claim_key(account, key.key, key.fingerprint, claim)
         if first is None:
             return None
@@ -95,7 +96,7 @@ async def _claim(
         if await happened(promised):
             return promised
         if ctx.now().timestamp() - float(first.answer["claimed_at"]) > ORPHAN_AFTER:
-            await ctx.calls.release_key(account, key.key)
+            await ctx.calls.release_key(account, key.key, first.answer)
         elif time.monotonic() > deadline:
             raise Unavailable("the first request with this key is still under way", retry_after=1)
         else:

@@ -30,6 +30,7 @@ class PgCalls:
         self._database = database
         self._numbers = RequestNumbers(database)
         self._sweeper: asyncio.Task[None] | None = None
+        self._fingerprints: bytes | None = None
 
     async def start(self) -> None:
         """Fetch the first block of request ids, and keep house from now on; may be called again. Raises StoreAway."""
@@ -42,7 +43,9 @@ class PgCalls:
 
     async def fingerprint_key(self) -> bytes:
         """Key of the HMAC of idempotent bodies; the same for every engine of this database."""
-        return bytes(await self._database.fetchval("meta", "fingerprints"))
+        if self._fingerprints is None:
+            self._fingerprints = bytes(await self._database.fetchval("meta", "fingerprints"))
+        return self._fingerprints
 
     async def claim_key(
         self, account: str, key: str, fingerprint: str, answer: Mapping[str, Any]
@@ -55,8 +58,8 @@ class PgCalls:
                 return IdempotentAnswer(held["fingerprint"], json.loads(held["answer"]))
         raise StoreAway(f"the idempotency key of {account} is claimed and released without end")
 
-    async def release_key(self, account: str, key: str) -> None:
-        await self._database.fetchval("release_key", account, key)
+    async def release_key(self, account: str, key: str, answer: Mapping[str, Any]) -> None:
+        await self._database.fetchval("release_key", account, key, json.dumps(dict(answer)))
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
         calls = [rows.new_call(row) for row in await self._database.fetch("live_calls", engine)]

@@ -134,9 +134,11 @@ class MemoryCalls:
             self._keys[account, key] = IdempotentAnswer(fingerprint, dict(answer))
         return held
 
-    async def release_key(self, account: str, key: str) -> None:
+    async def release_key(self, account: str, key: str, answer: Mapping[str, Any]) -> None:
         self._check()
-        self._keys.pop((account, key), None)
+        held = self._keys.get((account, key))
+        if held is not None and held.answer == answer:
+            del self._keys[account, key]
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
         found = [stored for stored in self._newest() if stored.state != "ended" and stored.call.engine == engine]

@@ -174,8 +174,9 @@ class Calls(Protocol):
     ) -> IdempotentAnswer | None:
         """Reserve an idempotency key for 24 h. None: it is ours now. Else the first request's answer."""
 
-    async def release_key(self, account: str, key: str) -> None:
-        """Forget a claim whose request came to nothing."""
+    async def release_key(self, account: str, key: str, answer: Mapping[str, Any]) -> None:
+        """Forget the claim that promised ``answer``, whose request came to nothing; one that another request made of
+        the key since stays."""
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
         """Calls of that engine which have not ended, with their events in order."""

@@ -20,7 +20,7 @@ SELECT fingerprint, answer FROM idempotency_keys
 WHERE account = $1 AND key = $2 AND created_at >= now() - interval '24 hours';
 
 -- name: release_key
-DELETE FROM idempotency_keys WHERE account = $1 AND key = $2;
+DELETE FROM idempotency_keys WHERE account = $1 AND key = $2 AND answer = $3::jsonb;
 
 -- name: expired_keys
 DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours';

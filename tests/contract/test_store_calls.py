@@ -185,7 +185,9 @@ async def test_an_idempotency_key_belongs_to_the_first(store: Store) -> None:
     assert held is not None
     assert (held.fingerprint, held.answer) == ("print", {"request_id": "a"})
     assert await calls.claim_key("account_2", "k", "other", {}) is None
-    await calls.release_key("account_1", "k")
+    await calls.release_key("account_1", "k", {"request_id": "b"})
+    assert await calls.claim_key("account_1", "k", "other", {}) is not None, "it was released by who did not have it"
+    await calls.release_key("account_1", "k", {"request_id": "a"})
     assert await calls.claim_key("account_1", "k", "other", {}) is None
 
 

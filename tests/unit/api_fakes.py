@@ -90,8 +90,9 @@ class FakeStore:
         self.keys[account, key] = IdempotentAnswer(fingerprint, answer)
         return None
 
-    async def release_key(self, account: str, key: str) -> None:
-        self.keys.pop((account, key), None)
+    async def release_key(self, account: str, key: str, answer: Mapping[str, Any]) -> None:
+        if (account, key) in self.keys and self.keys[account, key].answer == answer:
+            del self.keys[account, key]
 
     async def events(self, request_id: str, account: str | None = None) -> list[Event] | None:
         self._reach()
