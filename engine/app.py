@@ -20,7 +20,8 @@ from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
 from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
-from engine.flows.menus.create import mail_of, menus_of
+from engine.flows.call_tracking import CallTracking
+from engine.flows.menus.create import TRACKING, mail_of, menus_of
 from engine.flows.menus.flow import IVR, Ivr
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
@@ -120,7 +121,10 @@ class Engine:
         self.deliveries = Worker(self.hooks, self.sender)
         self.mail = mail_of(config)
         self.menus = menus_of(config, FLOWS)
-        self.ivr = Ivr(self.menus, self.mail)
+        self.inbound_flows: Mapping[str, Flow] = {
+            IVR: Ivr(self.menus, self.mail),
+            TRACKING: CallTracking(self.mail),
+        }
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
@@ -145,7 +149,7 @@ class Engine:
         )
 
     def _flow_of(self, name: str) -> Flow | None:
-        return self.ivr if name == IVR else FLOWS.get(name)
+        return self.inbound_flows.get(name) or FLOWS.get(name)
 
     def _cel(self, name: str, path: Path) -> CelReader:
         return CelReader(CelFile(path, self.config.state / f"cel-{name}.json"), self._oldest_call)

@@ -7,7 +7,7 @@ from engine.calls.disposition import ANSWER, of_call
 from engine.calls.model import Call, Leg
 
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
-            "dial": "local_call", "ivr": "inbound", "instant_call": "instant_call",
+            "dial": "local_call", "ivr": "inbound", "call_tracking": "inbound", "instant_call": "instant_call",
             "voicemail_broadcast": "voicemail_broadcast", "unknown_number": "inbound"}  # fmt: skip
 """Flow → ``destination_context``."""
 

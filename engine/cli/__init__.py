@@ -29,6 +29,7 @@ COMMANDS = {
     "accounts": ("engine.cli.accounts", "accounts: secrets, caller ids, limits"),
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
+    "ivr": ("engine.cli.ivr", "menus: draw, try without a phone, check, reload"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
     "otp-templates": ("engine.cli.otp_templates", "what is said when a one-time password is announced"),
     "webhooks": ("engine.cli.webhooks", "who is told of what happens, and whether it arrived"),

@@ -104,6 +104,15 @@ class CallVoice:
         await talk(self.session, bridge, self.caller, target)
         return "connected"
 
+    async def target(self) -> Leg | None:
+        """After a restart: whom the caller talks to. Who was only ringing is let go, for the flow begins again."""
+        alive = [leg for leg in self.session.live_legs() if leg.role == "target"]
+        talking = next((leg for leg in alive if leg.up), None)
+        for leg in alive:
+            if leg is not talking:
+                await hangup(self.session, leg, why="cancelled")
+        return talking
+
     async def _in_turn(self, connect: Connect) -> Leg | None:
         target = None
         for number, ring in connect.targets:

@@ -4,14 +4,16 @@ from collections.abc import Collection
 
 from engine import resources
 from engine.config import Config
-from engine.flows.menus.flow import IVR, Menus
+from engine.flows.menus.flow import Menus
 from engine.mail.outbox import Outbox
+
+TRACKING = "call_tracking"
 
 
 def menus_of(config: Config, flows: Collection[str]) -> Menus:
     """The menus that ship, and the configuration's own, which win. Not read yet. ``flows``: what steps may ask for."""
     folders = (resources.folder("menus"), *([config.menus] if config.menus else ()))
-    return Menus(folders, frozenset(flows) - {IVR})
+    return Menus(folders, {*flows, TRACKING})
 
 
 def mail_of(config: Config) -> Outbox:

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from engine.calls.model import Leg
 from engine.flows.menus import check
 from engine.flows.menus.book import Book, Problem
 from engine.flows.menus.call import CallVoice
@@ -74,7 +73,7 @@ class Ivr:
             return None
         voice = CallVoice(session, caller, self.post, _facts(params))
         keys.flush(session, caller)
-        if session.resumed and (target := await _target(session)) is not None:
+        if session.resumed and (target := await voice.target()) is not None:
             return await voice.talk(target)
         path = _path(book, session, str(params.get("menu") or params.get("dialed", "")))
         if not path:
@@ -95,13 +94,3 @@ def _path(book: Book, session: Session, name: str) -> list[str]:
     last = (session.call.step or "").removeprefix(STEP)
     path = [full for full in (first, last) if full in book.entries]
     return list(dict.fromkeys(path))
-
-
-async def _target(session: Session) -> Leg | None:
-    """Whom the caller talks to. Who was only ringing is let go: the menu begins again."""
-    alive = [leg for leg in session.live_legs() if leg.role == "target"]
-    talking = next((leg for leg in alive if leg.up), None)
-    for leg in alive:
-        if leg is not talking:
-            await hangup(session, leg, why="cancelled")
-    return talking
