@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.media.worker import WorkRefused
+from engine.media.worker import NO_ROOM, WorkRefused
 
 TASKS = {"convert": "engine.media.library.convert", "transcribe": "engine.media.stt.recognise"}
 """Task → the module whose ``work`` does it."""
@@ -28,6 +28,8 @@ def main(task: str) -> int:
         answer = work(request)
     except WorkRefused as refusal:
         answer = {"refused": str(refusal)}
+    except OSError:
+        return NO_ROOM
     with os.fdopen(answers, "w", encoding="utf-8") as out:
         json.dump(answer, out)
     return 0

@@ -33,6 +33,14 @@ class TookTooLong(WorkerFailed):
     pass
 
 
+class NoRoom(WorkerFailed):
+    """The disk is full, or a folder is not ours to write."""
+
+
+NO_ROOM = 75
+"""Exit code (EX_TEMPFAIL) that says so."""
+
+
 async def run(task: str, request: Mapping[str, Any], *, deadline: float) -> Mapping[str, Any]:
     """Have ``engine.media.child`` do ``task``. Raises WorkRefused, WorkerFailed; leaves no process, also when
     cancelled."""
@@ -47,6 +55,8 @@ async def run(task: str, request: Mapping[str, Any], *, deadline: float) -> Mapp
         raise TookTooLong(f"took longer than {deadline:g} s") from None
     finally:
         await _end(process)
+    if process.returncode == NO_ROOM:
+        raise NoRoom("the worker could not write")
     if process.returncode:
         raise WorkerFailed(f"the worker ended with {process.returncode}")
     answer: Mapping[str, Any] = json.loads(out)

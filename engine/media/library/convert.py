@@ -92,7 +92,10 @@ def _write(scratch: Path, target: Path) -> int:
     if not scratch.stat().st_size:
         raise WorkRefused("is empty: it holds no sound")
     samples = np.memmap(scratch, dtype=np.float32, mode="r")
-    with soundfile.SoundFile(target, "w", RATE, 1, "PCM_16", format="WAV") as out:
-        for piece in levelled(samples):
-            out.write(piece)
+    try:
+        with soundfile.SoundFile(target, "w", RATE, 1, "PCM_16", format="WAV") as out:
+            for piece in levelled(samples):
+                out.write(piece)
+    except soundfile.LibsndfileError:
+        raise OSError("the sound can't be written") from None
     return len(samples)

@@ -65,21 +65,22 @@ class Library:
         path = folder_of(self.folder, account) / f"{file}.wav"
         try:
             names.check(name, extension)
-            made = await self._convert(staged.path, path, claimed)
-            return await self._kept(NewMedia(account, name, extension, file, *made))
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            made = await self.convert(staged.path, path, claimed)
         finally:
             staged.discard()
+        return await self._kept(NewMedia(account, name, extension, file, *made), path)
 
-    async def _kept(self, media: NewMedia) -> Media:
+    async def _kept(self, media: NewMedia, path: Path) -> Media:
+        """When it is not known whether the row is there, the file stays, and is swept if it is not."""
         try:
             return await self.table.put(media)
         except Duplicate:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
             raise InvalidFields({"extension": "belongs to another sound of the account"}) from None
 
-    async def _convert(self, source: Path, target: Path, claimed: str | None) -> tuple[str, float, int, str]:
+    async def convert(self, source: Path, target: Path, claimed: str | None = None) -> tuple[str, float, int, str]:
+        """Write ``target``, by rename; (what the source was, seconds, bytes, SHA-256). Raises InvalidFields (``file``),
+        Unavailable; nothing is left then."""
         part = staged_path(target.parent)
         request = {"source": str(source), "target": str(part), "longest": self.longest, "claimed": claimed,
                    "memory": MEMORY, "seconds": int(LONGEST_WORK), "nice": NICE}  # fmt: skip
@@ -90,6 +91,8 @@ class Library:
             part.replace(target)
         except worker.WorkRefused as refusal:
             raise InvalidFields({"file": str(refusal)}) from None
+        except worker.NoRoom as error:
+            raise Unavailable("the sound can't be kept") from error
         except worker.WorkerFailed as error:
             log.warning("media_not_made", error=str(error))
             raise InvalidFields({"file": "can't be read as audio"}) from None

@@ -46,7 +46,7 @@ class S3Objects:
         with _mapped():
             try:
                 async with asyncio.timeout(_UPLOAD):
-                    await obstore.put_async(self._store, key, counted.parts(), chunk_size=_PART, max_concurrency=2)
+                    await self._send(key, counted.parts())
             except Exception:
                 if counted.error:
                     raise counted.error from None
@@ -54,6 +54,17 @@ class S3Objects:
             async with asyncio.timeout(_DEADLINE):
                 meta = await obstore.head_async(self._store, key)
         return StoredObject(name, counted.size, meta["last_modified"], counted.digest.hexdigest())
+
+    async def _send(self, key: str, parts: AsyncIterator[bytes]) -> None:
+        """In one request what fits into one; S3 has no upload of no parts."""
+        first = bytearray()
+        async for part in parts:
+            first += part
+            if len(first) >= _PART:
+                rest = _chained(bytes(first), parts)
+                await obstore.put_async(self._store, key, rest, chunk_size=_PART, max_concurrency=2)
+                return
+        await obstore.put_async(self._store, key, bytes(first), use_multipart=False)
 
     async def get(self, account: str, name: str) -> Opened | None:
         with _mapped():
@@ -104,6 +115,12 @@ class _Counted:
         except BaseException as error:
             self.error = error
             raise
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in rest:
+        yield part
 
 
 async def _stream(found: "obstore.GetResult") -> AsyncIterator[bytes]:
