@@ -4,8 +4,6 @@ which nobody is asked."""
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import soundfile
-
 from engine.flows.menus import book as shelf
 from engine.flows.menus.book import BadMenus, Book, Entry, Page, Problem
 from engine.flows.menus.model import (
@@ -21,10 +19,10 @@ from engine.flows.menus.model import (
     When,
 )
 from engine.flows.menus.walk import Loc, walk
+from engine.media.prompt_file import what_is_wrong
 
 LAST = ("repeat", "back", "hangup", "menu")
 """Steps behind which nothing can come."""
-_RATE = 8000
 
 
 def load(folders: Sequence[Path], flows: Collection[str] | None = None) -> tuple[Book, list[Problem]]:
@@ -106,15 +104,8 @@ def _places(part: Sound | Mail, known: Collection[str]) -> Iterator[str]:
 
 def _sound_problem(page: Page, name: str) -> Iterator[str]:
     path = sound_file(page.path.parent, name)
-    if path is None:
-        return
-    try:
-        told = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError):
-        yield f"no sound file is at {path}" if not path.exists() else f"{path} is no sound file"
-        return
-    if (told.samplerate, told.channels, told.format, told.subtype) != (_RATE, 1, "WAV", "PCM_16"):
-        yield f"{path} is not a WAV file of 8 kHz, mono, 16 bit"
+    if path is not None and (wrong := what_is_wrong(path)):
+        yield wrong
 
 
 def sound_file(folder: Path, name: str) -> Path | None:
