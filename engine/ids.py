@@ -6,6 +6,7 @@ call, and a forgotten channel its owner, without a look-up.
     57362de4f0                  request_id: ten lower-case hex digits
     tl-57362de4f0-2             channel of the call's second leg
     tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording
+    tl-57362de4f0-2.mxyz…       a message that the party left
     tl-57362de4f0-2.ear         the channel that hears it live; …-2.sound hands it to us, …-2.hall is their bridge
     tl-57362de4f0-b1            a bridge of the call
     tl-57362de4f0-p5c31…        a playback
@@ -73,6 +74,11 @@ def ear_ids(channel: str) -> tuple[str, str, str]:
 def recording_id(channel: str) -> str:
     """Name of the recording of one party's channel, in Asterisk's recording folder."""
     return f"{channel}.rec"
+
+
+def message_id(channel: str) -> str:
+    """Name of what one party says on its own, in Asterisk's recording folder; a new one each time."""
+    return f"{channel}.m{''.join(secrets.choice('abcdefghijkmnpqrstuvwxyz') for _ in range(8))}"
 
 
 def transcript_recording(request_id: str) -> str:

@@ -34,7 +34,9 @@ def of_leg(leg: Leg) -> Disposition:
         return ANSWER
     if leg.why in ("engine_restart", "gate"):
         return NEVER_DIALLED
-    if leg.sip_code is None and (leg.why in ("cancelled", "peer", "limit") or (leg.why and leg.why == "flow")):
+    if leg.sip_code is None and (
+        leg.why in ("cancelled", "elsewhere", "peer", "limit") or (leg.why and leg.why == "flow")
+    ):
         return CANCEL
     if leg.why == "ring_timeout":
         return NOANSWER if leg.ringing_at or leg.progress_at else CHANUNAVAIL

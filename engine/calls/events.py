@@ -33,6 +33,7 @@ class Kind(StrEnum):
     LEG_ENDED = "leg.ended"
     PLAY_STARTED = "play.started"
     PLAY_ENDED = "play.ended"
+    MESSAGE_RECORDED = "message.recorded"
     RECORDING_STARTED = "recording.started"
     RECORDING_READY = "recording.ready"
     RECORDING_FAILED = "recording.failed"

@@ -34,7 +34,8 @@ class Leg:
     hangup_by: str | None = None
     """callee, caller, peer, engine or network."""
     why: str | None = None
-    """Why we ended it: ring_timeout, cancelled, peer, limit, flow, engine_restart, unplaced; null when we did not."""
+    """Why we ended it: ring_timeout, cancelled, elsewhere, peer, limit, flow, engine_restart, unplaced; null
+    when we did not."""
     dtmf: str = ""
     reconciled: bool = False
 
@@ -88,9 +89,12 @@ class Call:
         return None
 
     def principal(self) -> Leg | None:
-        """The party dialled last, whose fate is the call's: a dialled leg, else the only party there is."""
+        """The party dialled last, whose fate is the call's: a dialled leg, else the only party there is. One that was
+        given up because another of those dialled at the same time answered is not it."""
         dialled = [leg for leg in self.legs.values() if leg.role in _DIALLED]
         candidates = dialled or list(self.legs.values())
+        if candidates and candidates[-1].why == "elsewhere":
+            candidates = [leg for leg in candidates if leg.answered_at] or candidates
         return candidates[-1] if candidates else None
 
     def apply(self, event: Event) -> None:

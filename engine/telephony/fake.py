@@ -325,7 +325,9 @@ class FakeSwitch:
         finally:
             self._end(key, _NORMAL)
 
-    async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
+    async def record(
+        self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
+    ) -> None:
         await self._asked("record", channel_id, safe.identifier(name), max_seconds, beep)
         party = self._party(channel_id)
         if name in self._recordings or name in self._stored:
@@ -334,6 +336,8 @@ class FakeSwitch:
         self._soon(RecordingStarted(self._name, _now(), name))
         if max_seconds:
             self._later(party, max_seconds, lambda: self._recorded(name))
+        if max_silence and party.callee.silent:
+            self._later(party, max_silence, lambda: self._recorded(name))
 
     async def stop_record(self, name: str) -> None:
         await self._asked("stop_record", name)

@@ -30,7 +30,7 @@ DURATION_GRACE = 10
 class Dial:
     """``ring_timeout`` in seconds. ``bridge``: the leg is put into this bridge before it rings, together with
     ``company``, so that whoever is in it hears the far end's early media. ``alongside``: the try is given up when this
-    leg ends. ``by_phone``: a person dialled the number on a phone of ours."""
+    leg ends, and when ``give_up()`` comes true. ``by_phone``: a person dialled the number on a phone of ours."""
 
     role: str
     number: str
@@ -41,6 +41,9 @@ class Dial:
     company: tuple[Leg, ...] = ()
     alongside: Leg | None = None
     by_phone: bool = False
+    give_up: Callable[[], bool] | None = None
+    given_up_as: Callable[[], str] | None = None
+    """Says why, as it stands with the leg: ``cancelled`` otherwise."""
 
 
 async def dial(session: Session, options: Dial) -> Leg:
@@ -150,7 +153,8 @@ async def _unplaced(session: Session, leg: Leg) -> None:
 
 
 def _given_up(options: Dial) -> bool:
-    return options.alongside is not None and not options.alongside.alive
+    gone = options.alongside is not None and not options.alongside.alive
+    return gone or (options.give_up is not None and options.give_up())
 
 
 async def _outcome(session: Session, leg: Leg, options: Dial) -> None:
@@ -160,7 +164,8 @@ async def _outcome(session: Session, leg: Leg, options: Dial) -> None:
     elapsed = (session.services.now() - began).total_seconds()
     in_time = await session.until(decided, max(options.ring_timeout - elapsed, 0))
     if leg.alive and not leg.up:
-        await session.attempt(session.hangup(leg, "cancelled" if in_time else "ring_timeout"))
+        given_up = options.given_up_as() if options.given_up_as else "cancelled"
+        await session.attempt(session.hangup(leg, given_up if in_time else "ring_timeout"))
         await session.until(lambda: not leg.alive, ENDS_WITHIN)
     if leg.alive and not leg.up:
         end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)

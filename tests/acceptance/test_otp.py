@@ -192,7 +192,7 @@ async def test_what_is_wrong_is_named(stack, name):
     reply = await stack.api.post("/api/outbound_call", fields(stack, numbers.plain(), **{name: value}))
     errors = reply.expect(422).json["response"]["errors"]
     assert errors.keys() == {name}
-    assert told in errors[name] or name == "voice" or name == "language_code"
+    assert told in errors[name] or name in {"voice", "language_code"}
     assert "19a7" not in reply.body.decode()
 
 
@@ -317,4 +317,4 @@ def traces(state: Path, passwords: list[str]) -> list[str]:
 
 
 def secret_sounds(state: Path) -> list[Path]:
-    return [path for path in (state / "engine").rglob("once-*")]
+    return list((state / "engine").rglob("once-*"))

@@ -151,13 +151,16 @@ class AriSwitch:
     def hear(self, key: str) -> AsyncGenerator[bytes, None]:
         return sound.sound(self._ari, key, timeout=self._timeout)
 
-    async def record(self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False) -> None:
+    async def record(
+        self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
+    ) -> None:
         await self._channel(
             "record",
             channel_id,
             name=safe.identifier(name),
             format="wav",
             maxDurationSeconds=max_seconds,
+            maxSilenceSeconds=max_silence,
             beep="true" if beep else "false",
             ifExists="fail",
         )
