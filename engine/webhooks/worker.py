@@ -26,8 +26,8 @@ AT_ONCE, PER_ACCOUNT, PER_HOST = 200, 60, 10
 """Deliveries under way in one engine; of one account, about; to one host."""
 CLAIM = 20
 """Messages of one claim."""
-LEASE = 30.0
-"""Seconds; twice what a delivery may take."""
+LEASE = 20.0
+"""Seconds; a delivery takes at most 15."""
 POLL = 5.0
 """Seconds between looks when nobody woke us: other engines' retries, leases that ran out."""
 SETTLE_TRIES = 8
