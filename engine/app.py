@@ -30,6 +30,7 @@ from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
+from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
 from engine.sessions.codes import Codes
@@ -181,6 +182,7 @@ class Engine:
             lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links, self.journal,
             self.recordings.queue.qsize,
         ).register(context.registry)  # fmt: skip
+        context.registry.register(WebhookCollector(self.deliveries))
         self.server = await serve(context)
 
     def _links(self) -> dict[tuple[str, str], bool]:
