@@ -62,7 +62,10 @@ class FakeS3:
         return web.Response(body=body, headers=_headers(body))
 
     async def on_head(self, request, key):
-        return await self.on_get(request, key)
+        if key not in self.objects:
+            return web.Response(status=404)
+        body = self.objects[key]
+        return web.Response(headers={**_headers(body), "Content-Length": str(len(body))})
 
     async def on_delete(self, request, key):
         if upload := request.query.get("uploadId"):

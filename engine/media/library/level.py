@@ -21,7 +21,11 @@ _BLOCK = 40
 _WINDOW = 160
 """Samples; 20 ms."""
 _GATE = 30.0
-"""Decibels below the loudest window at which a pause begins (in the manner of ITU-T P.56)."""
+"""Decibels below a loud window at which a pause begins (in the manner of ITU-T P.56)."""
+_LOUD = 0.95
+"""Share of windows that are softer than a loud one: not the loudest, which may be a click."""
+_SILENCE = 1e-8
+"""Power of a window; -80 dBFS."""
 _PIECE = 480_000
 """Samples that are looked at at once: a minute, and whole blocks and windows."""
 
@@ -29,10 +33,11 @@ _PIECE = 480_000
 def gain_of(samples: Samples) -> float:
     """Factor that brings ``samples`` to LEVEL; 1 for silence."""
     powers = np.concatenate([_powers(piece) for piece in _pieces(samples)])
-    loudest = float(powers.max(initial=0.0))
-    if loudest < 1e-8:  # noqa: PLR2004 - -80 dBFS: silence
+    powers = powers[powers > _SILENCE]
+    if not len(powers):
         return 1.0
-    level = 10 * math.log10(float(powers[powers > loudest * 10 ** (-_GATE / 10)].mean()))
+    loud = float(np.quantile(powers, _LOUD))
+    level = 10 * math.log10(float(powers[powers > loud * 10 ** (-_GATE / 10)].mean()))
     return float(10 ** (min(LEVEL - level, MOST_GAIN) / 20))
 
 

@@ -56,20 +56,28 @@ class Transcriptions:
             await self._discard(row)
 
     async def run(self) -> None:
+        """Do what is due, for ever."""
         while True:
             self.wake.clear()
-            try:
-                while (row := await self.table.claim(self.engine_id, LEASE)) is not None:
-                    await self.transcribe(row)
-            except StoreError as error:
-                log.warning("transcripts_wait", error=repr(error))
+            if not await self._all_due():
                 await asyncio.sleep(AWAY * random.uniform(0.8, 1.2))
-            except Exception:
-                log.exception("transcript_failed")
-                await asyncio.sleep(AWAY * random.uniform(0.8, 1.2))
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL * random.uniform(0.8, 1.2)):
                     await self.wake.wait()
+
+    async def _all_due(self) -> bool:
+        """False when something went wrong, and it is to be looked at again soon."""
+        try:
+            while (row := await self.table.claim(self.engine_id, LEASE)) is not None:
+                await self.transcribe(row)
+        except StoreError as error:
+            log.warning("transcripts_wait", error=repr(error))
+        except Exception:
+            log.exception("transcript_failed")
+        else:
+            return True
+        return False
 
     async def transcribe(self, row: Transcript) -> None:
         """Make it, or write down why not. Raises StoreAway."""
@@ -78,7 +86,9 @@ class Transcriptions:
             done = await self._made(row, recording)
         except CannotTranscribe as error:
             await self._failed(row, str(error))
-        except TranscriptionFailed as error:
+        except Exception as error:
+            if not isinstance(error, TranscriptionFailed):
+                log.exception("transcriber_failed", request_id=row.request_id)
             if row.attempts < TRIES:
                 await self.table.again(row.request_id, seconds=AGAIN_AFTER, error=str(error))
             else:
