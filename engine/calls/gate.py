@@ -25,6 +25,8 @@ def check(account: Account, number: str, caller_id: str, *, live_calls: int, by_
         if by_phone:
             return
         raise Forbidden(f"{number} is an emergency number: only a phone may dial it", rule="emergency")
+    if not account.enabled:
+        raise Forbidden("the account is disabled", rule="disabled")
     _check_caller_id(account, caller_id, by_phone=by_phone)
     if live_calls >= account.limits.concurrent_calls:
         raise Forbidden(

@@ -29,6 +29,9 @@ def register(subparsers: "Subparsers") -> None:
     _create(actions.add_parser("create", help="make an account; prints its secret"))
     _plain(actions.add_parser("list", help="all accounts"), _list)
     _rotate(actions.add_parser("rotate", help="a new secret; the old ones stop at once"))
+    _scopes(actions.add_parser("scopes", help="change what the account's secrets allow"))
+    _named(actions.add_parser("disable", help="refuse all its requests, until it is enabled again"), _disable)
+    _named(actions.add_parser("enable", help="take its requests again"), _enable)
     _callerids(actions.add_parser("callerids", help="show, add or remove caller ids"))
     _limits(actions.add_parser("limits", help="show or change limits"))
 
@@ -57,6 +60,11 @@ def _rotate(parser: argparse.ArgumentParser) -> None:
     _named(parser, _do_rotate)
     parser.add_argument("--keep", action="store_true", help="leave the old secrets valid beside the new one")
     _add_scopes(parser)
+
+
+def _scopes(parser: argparse.ArgumentParser) -> None:
+    _named(parser, _do_scopes)
+    parser.add_argument("scopes", type=_words, metavar="LIST", help=f"some of {','.join(SCOPES)}")
 
 
 def _callerids(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +119,33 @@ def _show_secret(arguments: argparse.Namespace, account: Account, auth: str) -> 
         as_json({"account": account.account, "auth": auth, "account_number": account.number})
     else:
         print(f"account: {account.account}\nauth: {auth}\naccount number: {account.number}")
+
+
+async def _do_scopes(arguments: argparse.Namespace, store: Database) -> int:
+    await AccountAdministration(store).set_scopes(arguments.account, arguments.scopes)
+    scopes = sorted(set(arguments.scopes))
+    if arguments.json:
+        as_json({"account": arguments.account, "scopes": scopes})
+    else:
+        print(f"the secrets of {arguments.account} allow: {', '.join(scopes)}")
+    return 0
+
+
+async def _disable(arguments: argparse.Namespace, store: Database) -> int:
+    return await _switch(arguments, store, enabled=False)
+
+
+async def _enable(arguments: argparse.Namespace, store: Database) -> int:
+    return await _switch(arguments, store, enabled=True)
+
+
+async def _switch(arguments: argparse.Namespace, store: Database, *, enabled: bool) -> int:
+    await AccountAdministration(store).enable(arguments.account, enabled=enabled)
+    if arguments.json:
+        as_json({"account": arguments.account, "enabled": enabled})
+    else:
+        print(f"{arguments.account} is {'enabled' if enabled else 'disabled'}")
+    return 0
 
 
 async def _list(arguments: argparse.Namespace, store: Database) -> int:

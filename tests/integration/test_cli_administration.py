@@ -67,6 +67,17 @@ async def test_an_account_from_its_creation_to_its_next_secret(cli, database):
     assert "442071234567" in table
 
 
+async def test_an_account_is_disabled_enabled_and_given_other_scopes(cli, database):
+    made = await told(cli, "accounts", "create", "acme", "--country", "1")
+    assert await told(cli, "accounts", "disable", "acme") == {"account": "acme", "enabled": False}
+    assert await PgAccounts(database).identify("acme", made["auth"]) is None
+    assert await told(cli, "accounts", "enable", "acme") == {"account": "acme", "enabled": True}
+    assert await told(cli, "accounts", "scopes", "acme", "read") == {"account": "acme", "scopes": ["read"]}
+    identity = await PgAccounts(database).identify("acme", made["auth"])
+    assert identity is not None
+    assert identity.scopes == {"read"}
+
+
 async def test_caller_ids_and_limits(cli):
     await told(cli, "accounts", "create", "acme", "--country", "1")
     numbers = await told(cli, "accounts", "callerids", "acme", "--add", "15168148111", "15168148720")
@@ -105,6 +116,9 @@ async def test_routes(cli):
 WRONG = (
     (("accounts", "rotate", "nobody"), "nobody"),
     (("accounts", "create", "acme", "--country", "x"), "country"),
+    (("accounts", "disable", "nobody"), "nobody"),
+    (("accounts", "scopes", "nobody", "read"), "nobody"),
+    (("accounts", "scopes", "acme", "everything"), "scopes"),
     (("accounts", "create", "a b", "--country", "1"), "account"),
     (("accounts", "create", "acme", "--country", "1", "--time-zone", "Mars/Olympus"), "time_zone"),
     (("accounts", "limits", "acme", "agent_ring=long"), "agent_ring"),

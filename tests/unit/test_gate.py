@@ -34,6 +34,13 @@ def test_rules_and_their_names():
     assert refused(limited(allowed_prefixes=("91",)), "15551234567") == "prefix"
 
 
+def test_nothing_is_dialled_for_a_disabled_account_but_help():
+    disabled = dataclasses.replace(ACCOUNT, enabled=False)
+    assert refused(disabled, "919979270001") == "disabled"
+    assert refused(disabled, "101", by_phone=True) == "disabled"
+    gate.check(disabled, "112", "101", live_calls=0, by_phone=True)
+
+
 def test_a_closed_range_can_be_opened():
     gate.check(limited(open_ranges=("premium",)), "19005551234", CALLER, live_calls=0)
 
