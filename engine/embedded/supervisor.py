@@ -25,6 +25,8 @@ _EARLY_DEATH = 2.0
 """Seconds; a child that served for a shorter time counts as failing again."""
 _LONGEST_PAUSE = 10.0
 _FIRST_START_TRIES = 3
+_PRIVATE = 0o077
+"""Umask: what a child writes (Asterisk's CEL: who called whom) is for its own user alone."""
 _BIG_LOG = 32 << 20
 
 
@@ -163,6 +165,7 @@ class Child:
                 cwd="/",
                 env=child_environment(spec.environment),
                 process_group=0,
+                umask=_PRIVATE,
                 preexec_fn=die_with_parent(spec.death_signal),
                 **identity_options(spec.identity),
             )

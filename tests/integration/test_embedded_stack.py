@@ -139,6 +139,7 @@ def test_a_stack_says_where_everything_is_and_leaves_nothing(made: Path):
         assert Path(about["asterisk"]["cel"]).is_absolute()
         for private in ("stack.json", "secrets.json", "seed.json", "engine.yaml"):
             assert stat.S_IMODE((made / private).stat().st_mode) == 0o600
+        assert stat.S_IMODE(Path(about["asterisk"]["cel"]).parent.stat().st_mode) == 0o700
         seed = json.loads((made / "seed.json").read_text())
         assert [(item["account"], item["auth"]) for item in seed["accounts"]] == [
             ("account_1", about["auth"]),
