@@ -41,7 +41,7 @@ from engine.store.calls import PgCalls
 from engine.store.journal import PgJournal
 from engine.store.media import PgMedia
 from engine.store.migrate import migrate
-from engine.store.operators import HANGUP, RELOAD
+from engine.store.operators import HANGUP, RELOAD, Operators
 from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
 from engine.store.port import NewCall
@@ -62,6 +62,8 @@ log = structlog.get_logger(__name__)
 
 DRAIN = 10.0
 """Seconds that a stopping engine lets live calls end by themselves."""
+ELSEWHERE = 5.0
+"""Seconds that another engine has to end a call of its own that somebody deletes here."""
 RETRY = 0.25
 """Seconds between tries at a database that is not there yet."""
 
@@ -106,6 +108,7 @@ class Engine:
         self.journal = PgJournal(self.database, Spool(config.state / "spool"))
         self.calls = PgCalls(self.database)
         self.accounts = PgAccounts(self.database)
+        self.operators = Operators(self.database)
         self.routes = PgRoutes(self.database)
         self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
@@ -380,4 +383,17 @@ class Engine:
         return self.registry.find(request_id)
 
     async def end_call(self, request_id: str) -> None:
-        await self.registry.end_call(request_id)
+        try:
+            await self.registry.end_call(request_id)
+        except NotFound:
+            await self._end_elsewhere(request_id)
+
+    async def _end_elsewhere(self, request_id: str) -> None:
+        """Ask the engine that has the call, another one of this database, and see that it ends. Raises Unavailable."""
+        await self.operators.ask_hangup(request_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ELSEWHERE):
+                while await self.calls.is_live([request_id]):
+                    await asyncio.sleep(RETRY * random.uniform(0.3, 0.5))
+                return
+        raise Unavailable("the engine that has the call does not answer", retry_after=5)

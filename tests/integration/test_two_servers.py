@@ -44,7 +44,7 @@ async def pair(dsn: str, tmp_path: Path, unused_tcp_port_factory) -> AsyncIterat
         yield Pair(servers, api)
 
 
-def _write(folder: Path, dsn: str, port: int, servers: dict[str, Asterisks]) -> Path:
+def _write(folder: Path, dsn: str, port: int, servers: dict[str, Asterisks], engine: str = "pair") -> Path:
     configuration = folder / "engine.yaml"
     links = []
     for name, each in servers.items():
@@ -53,7 +53,7 @@ def _write(folder: Path, dsn: str, port: int, servers: dict[str, Asterisks]) -> 
         link["ami_secret"] = each.server.ami_secret.get_secret_value()
         links.append(link)
     settings = {
-        "engine_id": "pair", "state": str(folder / "engine"), "objects": str(folder / "objects"),
+        "engine_id": engine, "state": str(folder / "engine"), "objects": str(folder / "objects"),
         "recordings": str(folder / "recordings"), "database": {"dsn": dsn}, "http": {"port": port}, "asterisk": links,
     }  # fmt: skip
     configuration.write_text(yaml.safe_dump(settings))
@@ -118,6 +118,26 @@ async def test_calls_are_spread_and_the_death_of_one_server_ends_its_own_calls_a
             assert (await pair.api.call(request_id))["state"] == "talking"
     survivors = [request_id for request_id, server in where.items() if server == "west"] + after
     await _end(pair, survivors)
+
+
+async def test_a_call_is_ended_by_any_engine_of_its_database_while_its_own_lives(
+    pair: Pair, dsn: str, tmp_path: Path, unused_tcp_port_factory
+):
+    await settled(pair.api)
+    (call,) = await talking(pair, 1)
+    async with AsyncExitStack() as stack:
+        elsewhere = await stack.enter_async_context(asterisks("trunkline-other"))
+        folder, port = tmp_path / "other", unused_tcp_port_factory()
+        folder.mkdir()
+        settings = _write(folder, dsn, port, {"north": elsewhere}, engine="other")
+        await stack.enter_async_context(_engine(settings, folder))
+        other = await stack.enter_async_context(Client(f"http://127.0.0.1:{port}", "account_1", AUTH))
+        await settled(other)
+        (await other.hang_up(call)).expect(200)
+        assert (await other.call(call))["state"] == "ended"
+        assert (await other.hang_up(call)).status == 409
+        (cdr,) = await pair.api.cdrs(call)
+        assert cdr["dial_status"] == "ANSWER"
 
 
 async def _both_known(pair: Pair) -> None:
