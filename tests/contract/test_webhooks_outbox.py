@@ -328,7 +328,8 @@ async def test_no_more_than_the_free_places_are_claimed(hooks, journal):
         await write(journal, *timeline(n))
     first = await hooks.claim(limit=100, per_host=4, busy={"a.example": 3}, lease=LEASE)
     assert sorted(message.host for message in first.messages) == ["a.example"] + ["b.example"] * 4
-    second = await hooks.claim(limit=3, per_host=100, busy={}, lease=LEASE)
+    assert (await hooks.claim(limit=3, per_host=100, busy={}, lease=LEASE, without=["account_1"])).moved == 0
+    second = await hooks.claim(limit=3, per_host=100, busy={}, lease=LEASE, without=["account_2"])
     assert len(second.messages) == 3
 
 

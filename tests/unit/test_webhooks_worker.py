@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from engine.commands.webhooks import checked_types, enqueue_notification, notify_param
 from engine.errors import InvalidFields
+from engine.ops.webhooks import WebhookCollector
 from engine.webhooks.port import Message
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Outcome
@@ -86,6 +88,18 @@ def test_secrets_differ_and_are_long():
     secrets = {new_secret() for _ in range(100)}
     assert len(secrets) == 100
     assert all(len(each) == len("whsec_") + 32 for each in secrets)
+
+
+def test_attempts_are_counted():
+    worker, registry = Worker(None, None), CollectorRegistry()
+    registry.register(WebhookCollector(worker))
+    worker._fate(message(1), Outcome(500, "answered 500"))
+    worker._fate(message(9), Outcome(None, "took too long"))
+    worker._fate(message(1), Outcome(204, None))
+    value = registry.get_sample_value
+    assert value("trunkline_webhook_attempts_total", {"outcome": "failed"}) == 2
+    assert value("trunkline_webhook_attempts_total", {"outcome": "delivered"}) == 1
+    assert (value("trunkline_webhook_dead_total"), value("trunkline_webhook_under_way")) == (1, 0)
 
 
 async def test_the_notify_param_of_a_call():
