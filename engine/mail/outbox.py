@@ -32,6 +32,7 @@ DELAYS = (5, 60, 300, 1800, 7200, 21_600, 43_200)
 RECORDING_WITHIN = 3600.0
 DEADLINE = 20.0
 """Seconds for one conversation with the mail server."""
+PERMANENT = 500
 LARGEST = 20 << 20
 """Bytes of a recording that is sent along."""
 
@@ -92,7 +93,7 @@ class Outbox:
 
     def _later(self, path: Path, kept: dict[str, object], error: Exception) -> None:
         tries = int(str(kept["tries"]))
-        refused = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPSenderRefused)
+        refused = _final(error)
         log.warning("letter_not_sent", letter=path.name, tries=tries + 1, error=type(error).__name__)
         if refused or tries >= len(DELAYS):
             (self.folder / "failed").mkdir(exist_ok=True)
@@ -113,6 +114,13 @@ class Outbox:
         if letter.recording and sound.exists() and sound.stat().st_size <= LARGEST:
             message.add_attachment(sound.read_bytes(), maintype="audio", subtype="wav", filename=letter.recording)
         return message
+
+
+def _final(error: Exception) -> bool:
+    """The server will not take it tomorrow either: a code from 500 on (RFC 5321)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= PERMANENT for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= PERMANENT
 
 
 def _deliver(server: MailServer, message: EmailMessage) -> None:
