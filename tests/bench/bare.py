@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -71,11 +72,19 @@ class Bare:
 
     async def request(self, method: str, path: str, **params: str | int) -> None:
         url = URL(f"{self._base}{path}?{urlencode(params)}" if params else self._base + path, encoded=True)
-        async with self._session.request(method, url) as response:
-            await response.read()
-            if response.status >= 300 and method != "DELETE":
-                key = f"{method} {path.split('/')[1]} {response.status}"
-                self.refused[key] = self.refused.get(key, 0) + 1
+        try:
+            async with self._session.request(method, url) as response:
+                await response.read()
+                outcome = response.status
+        except aiohttp.ClientError as error:
+            self._refused(method, path, type(error).__name__)
+            return
+        if outcome >= HTTPStatus.BAD_REQUEST and (method, outcome) != ("DELETE", HTTPStatus.NOT_FOUND):
+            self._refused(method, path, str(outcome))
+
+    def _refused(self, method: str, path: str, why: str) -> None:
+        key = f"{method} {path.split('/')[1]} {why}"
+        self.refused[key] = self.refused.get(key, 0) + 1
 
     def _spawn(self, work: Any) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.create_task(work)

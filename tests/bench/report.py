@@ -47,6 +47,8 @@ class Subject:
             "engine_asterisk_cpu_ms": _middle(run.cpu["Asterisk"] for run in self.engine),
             "bare_asterisk_cpu_ms": _middle(run.cpu["Asterisk"] for run in self.bare),
             "engine_postgres_cpu_ms": _middle(run.cpu["PostgreSQL"] for run in self.engine),
+            "idle_share": _middle(run.idle for run in (*self.engine, *self.bare)),
+            "foreign_share": _middle(run.foreign for run in (*self.engine, *self.bare)),
             "far_end_cpu_ms": _middle(run.cpu["far end"] for run in self.engine),
         }
 
@@ -82,6 +84,7 @@ def table(subject: Subject) -> str:
         ("request → INVITE ms p99", f"{c['engine_ms_p99']:.1f}", f"{c['bare_ms_p99']:.1f}", f"+ {c['added_ms_p99']:.1f}", ""),
         ("  at full load, p50", "", "", f"+ {c['busy_added_ms_p50']:.1f}", ""),
         ("  at full load, p99", "", "", f"+ {c['busy_added_ms_p99']:.1f}", ""),
+        ("used by others meanwhile, %", *(_each(100 * run.foreign for run in side) for side in (subject.engine, subject.bare)), "", ""),
         ("start to ready, s", f"{u['ready_s']:.2f}", "", "", f"≤ {MOST_READY_S}"),
         ("memory per live call, KB", f"{u['kb_per_live_call']:.0f}", "", "", f"≤ {MOST_KB:.0f}"),
     ]  # fmt: skip
