@@ -83,7 +83,9 @@ async def test_answered_call_tells_each_fact_once_in_order(line: Line, call: str
     gone = await line.heard.wait(ChannelGone, call)
     assert (gone.cause, gone.sip_code) == (16, None)
     assert line.heard.of(ChannelHangupRequested, call)[0].ours
-    assert line.heard.kinds(call) == [
+    first, *early, up, requested, left, ended = line.heard.kinds(call)
+    # Asterisk tells of the dialling and of the ringing by two topics, and under load of the second one first.
+    assert [first, *sorted(early), up, requested, left, ended] == [
         "ChannelEntered",
         "ChannelDialing",
         "ChannelRinging",
