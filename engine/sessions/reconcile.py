@@ -17,7 +17,7 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Leg, replay
 from engine.calls.states import CallState, LegState
 from engine.errors import StoreError, TelephonyError
-from engine.sessions.observe import EARLY, end_leg, own_party
+from engine.sessions.observe import EARLY, NORMAL_CLEARING, end_leg, own_party
 from engine.sessions.registry import Registry
 from engine.sessions.scope import closed
 from engine.sessions.session import Session
@@ -189,6 +189,8 @@ def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
         session.record(Kind.LEG_ANSWERED, at=past.answered_at, leg=leg.n, reconciled=True)
     if past and past.ended_by_party:
         session.left_by.setdefault(leg.n, own_party(leg))
+    elif past and _cancelled(session, leg, past):
+        session.asked.setdefault(leg.n, "cancelled")
     at = (past.ended_at if past else None) or session.services.now()
     end_leg(
         session,
@@ -198,6 +200,15 @@ def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
         sip_code=None,
         reconciled=True,
     )
+
+
+def _cancelled(session: Session, leg: Leg, past: History) -> bool:
+    """Ended on our side before its time to ring was over: Asterisk was stopped."""
+    if leg.answered_at or leg.role == "caller" or past.ended_at is None or past.cause not in (0, NORMAL_CLEARING):
+        return False
+    limits = session.account.limits
+    longest = limits.agent_ring if leg.role == "agent" else limits.destination_ring
+    return (past.ended_at - (leg.dialing_at or leg.created_at)).total_seconds() < longest
 
 
 def _compare_bridges(session: Session, bridges: Sequence[BridgeInfo]) -> None:

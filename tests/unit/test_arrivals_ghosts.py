@@ -1,11 +1,14 @@
-"""Calls that come in whatever their caller is called, and channels that nobody owns."""
+"""Calls that come in whatever their caller is called, channels that nobody owns, and those that ended unseen."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from engine.calls.account import Account
+from engine.calls.disposition import CANCEL, NOANSWER, Disposition, of_leg
 from engine.calls.routing import Route
 from engine.flows.table import FLOWS
 from engine.sessions import reconcile
@@ -13,6 +16,7 @@ from engine.sessions.arrival import Arrivals
 from engine.sessions.registry import Registry
 from engine.sessions.services import Services
 from engine.store.memory import Memory, MemoryAccounts, MemoryCalls, MemoryJournal, MemoryRoutes
+from engine.store.port import NewCall
 from engine.telephony.events import ChannelEntered, LinkRestored, TelephonyEvent
 from engine.telephony.fake import FakeSwitch
 
@@ -111,3 +115,50 @@ async def test_a_sweep_leaves_calls_that_live(desk: Desk) -> None:
     assert len(before) == 2
     await reconcile.sweep(desk.registry, desk.switch)
     assert await desk.switch.channels() == before
+
+
+@dataclass(frozen=True)
+class Past:
+    ended_at: datetime | None
+    cause: int | None = 16
+    ended_by_party: bool = False
+    answered_at: datetime | None = None
+
+
+@pytest.mark.parametrize(
+    ("after", "cause", "by_party", "expected"),
+    [
+        (2.0, 16, False, CANCEL),
+        (32.0, 16, False, NOANSWER),
+        (2.0, 19, False, NOANSWER),
+        (2.0, 16, True, NOANSWER),
+    ],
+)
+async def test_a_phone_that_rang_when_asterisk_was_stopped_was_cancelled(
+    desk: Desk,
+    after: float,
+    cause: int,
+    by_party: bool,  # noqa: FBT001 - one of the parameters
+    expected: Disposition,
+) -> None:
+    numbers = {"agent_number": "15550000000", "customer_number": "15550000002", "caller_id": "15168148111"}
+    new = NewCall(
+        request_id="0000000001",
+        account="a",
+        flow="click_to_call",
+        direction="outbound",
+        engine="e",
+        created_at=datetime.now(UTC),
+        params={**numbers, "recording_option": "off"},
+    )
+    account = await desk.registry.services.accounts.get("a")
+    assert account is not None
+    await desk.registry.start(new, account, desk.switch)
+    await turns(100)
+    (session,) = desk.registry.sessions.values()
+    leg = session.call.legs[1]
+    assert leg.ringing_at
+    assert leg.dialing_at
+    ended = Past(leg.dialing_at + timedelta(seconds=after), cause, by_party)
+    reconcile.compare(session, reconcile.Found({}, [], {leg.channel_id: ended}), {leg.channel_id})
+    assert of_leg(leg) is expected
