@@ -47,6 +47,7 @@ keys:
     - flow: {{name: call_tracking, params: {{targets: "105, 101", welcome: Welcome., whisper: From the paper., ring: "2"}}}}
   7: [dial: {{to: {RINGS}, ring: 30}}]
   "*": [dial: {{to: [{RINGS}, {ANSWERS}], at_once: true}}]
+  "#": [voicemail: {{mailbox: 103, prompt: {{play: thanks}}}}]
   9: [hangup]
 failed: [play: bye]
 """

@@ -111,6 +111,30 @@ async def test_a_message_is_kept_and_sent(stack):
     assert attached.get_content() == recording.body
 
 
+async def test_a_message_is_left_in_a_mailbox(stack):
+    done = await walk(stack, script=[(0.3, "#"), (9, "#"), (1.5, "9")])
+    assert done.call["result"] == "ended", done.story
+    (message,) = (stack.state / "asterisk" / "spool" / "voicemail" / "default" / "103" / "INBOX").glob("*.wav")
+    (samples,) = audio.load(message)
+    caller = done.call["legs"][0]["number"]
+    assert audio.tone_present(samples, numbers.tone_hz(caller), min_seconds=5)
+
+
+async def test_extension_101_by_the_menu_of_the_stack(stack):
+    caller = numbers.plain()
+    async with await stack.phone("101", tone=450) as phone:
+        await phone.register()
+        stack.dial_in("15557000001", caller, script=[(0.5, "0")])
+        incoming = await phone.next_call()
+        await incoming.answered()
+        await asyncio.sleep(1.2)  # the length of the talk
+        await incoming.hang_up()
+        call = await menu_calls.begun(stack, caller)
+        done = await menu_calls.over(stack, caller, call["request_id"])
+    assert audio.tone_present(done.samples, 450, min_seconds=0.5)
+    assert done.cdr["dial_status"] == "ANSWER"
+
+
 async def test_targets_ring_in_turn_and_hear_the_whisper(stack):
     caller = numbers.plain()
     async with await stack.phone("101", tone=450) as phone:

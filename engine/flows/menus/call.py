@@ -25,6 +25,7 @@ from engine.verbs.gather import Gather, gather
 from engine.verbs.hangup import hangup
 from engine.verbs.record import recording_name
 from engine.verbs.say import Prompt, Say, play_prompts
+from engine.verbs.voicemail import voicemail
 
 FILE_CLOSES_WITHIN = 2.0
 FOR_ALL = 300.0
@@ -161,8 +162,14 @@ class CallVoice:
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
-    async def mailbox(self, extension: str) -> bool:  # noqa: ARG002 - as the protocol has it
-        return False
+    async def mailbox(self, extension: str, *, greet: bool) -> bool:
+        try:
+            left = await voicemail(
+                self.session, self.caller, extension, greeting="unavailable" if greet else "none"
+            )  # fmt: skip
+        except TelephonyError:
+            return False
+        return left.reason != "failed"
 
     async def record(self, message: Message) -> bool:
         """Kept as a recording of the call; its row is committed first, and the letter that brings it is on its way, so
@@ -211,7 +218,9 @@ class CallVoice:
     async def _listen(self, file: str, message: Message) -> None:
         session, caller = self.session, self.caller
         keys.flush(session, caller)
-        await session.switch.record(caller.channel_id, file, max_seconds=int(message.longest), beep=message.beep)
+        await session.switch.record(
+            caller.channel_id, file, max_seconds=int(message.longest), beep=message.beep, max_silence=message.silence
+        )
 
         def over() -> bool:
             return file in session.finished or not caller.up

@@ -201,6 +201,8 @@ class Record(Model):
     longest: Seconds = 180.0
     beep: bool = True
     end: Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,12}$")] = "#"
+    silence: int = Field(default=5, ge=0, le=60)
+    """Seconds without a sound that end it; 0: none do."""
     thanks: Sounds = ()
 
 

@@ -120,7 +120,7 @@ class Runner:
             case Voicemail() as voicemail:
                 return await self._voicemail(entry, voicemail)
             case Record() as record:
-                await self._record(entry, record, Message(record.longest, record.beep, record.end))
+                await self._record(entry, record, Message(record.longest, record.beep, record.end, record.silence))
             case Callback() as callback:
                 await self._callback(entry, callback)
             case Mail(to=to, subject=subject, text=text):
@@ -167,12 +167,14 @@ class Runner:
     async def _voicemail(self, entry: Entry, voicemail: Voicemail) -> Turn | None:
         if voicemail.mailbox:
             await self._say(entry, voicemail.prompt)
-            if await self.voice.mailbox(voicemail.mailbox):
+            if await self.voice.mailbox(voicemail.mailbox, greet=not voicemail.prompt):
+                await self._say(entry, voicemail.thanks)
                 return None if self.voice.here() else Turn("end", result="message")
         message = Message(
             voicemail.longest,
             voicemail.beep,
             voicemail.end,
+            voicemail.silence,
             mail=voicemail.mail or "",
             subject=self._written("Message from {caller}"),
             text=self._written("{caller} called {dialed} and left a message."),

@@ -69,8 +69,8 @@ class TerminalVoice:
         self.write(f"(records at most {message.longest:g} s{told})")
         return True
 
-    async def mailbox(self, extension: str) -> bool:
-        self.write(f"(mailbox {extension})")
+    async def mailbox(self, extension: str, *, greet: bool) -> bool:
+        self.write(f"(mailbox {extension}{', which greets' if greet else ''})")
         return True
 
     async def mail(self, to: str, subject: str, text: str) -> None:

@@ -52,6 +52,8 @@ class Message:
     longest: float = 180.0
     beep: bool = True
     end: str = "#"
+    silence: int = 5
+    """Seconds without a sound that end it; 0: none do."""
     mail: str = ""
     subject: str = ""
     text: str = ""
@@ -85,8 +87,8 @@ class Voice(Protocol):
     async def record(self, message: Message) -> bool:
         """The caller's words; False when there were none."""
 
-    async def mailbox(self, extension: str) -> bool:
-        """Leave the caller in a mailbox; False when it can't be reached."""
+    async def mailbox(self, extension: str, *, greet: bool) -> bool:
+        """Have a message left in a mailbox, which greets by itself where ``greet``; False when it took none."""
 
     async def mail(self, to: str, subject: str, text: str) -> None: ...
 
