@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.flows.menus.call import CallVoice
+from engine.flows.menus.flow import facts_of
 from engine.flows.menus.voice import Connect, Message, Saying
 from engine.mail.port import NoPost, Post
 from engine.sessions.session import Session
@@ -27,8 +28,7 @@ class CallTracking:
         caller = session.call.legs[1]
         if not await answer(session, caller):
             return None
-        facts = {"caller": str(params.get("from", "")), "dialed": str(params.get("dialed", ""))}
-        voice = CallVoice(session, caller, self.post, facts)
+        voice = CallVoice(session, caller, self.post, facts_of(params))
         talking = await voice.target() if session.resumed else None
         result = await voice.talk(talking) if talking else await _attend(voice, params)
         await hangup(session, caller)

@@ -1,5 +1,6 @@
 """The flow ``ivr``: a caller in a menu. And the menus that the engine has, which may be read anew at any time."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.verbs.play import play
 log = structlog.get_logger(__name__)
 
 STEP = "menu:"
+_OTHER = re.compile(r"[^0-9*#]")
 IVR = "ivr"
 """Name of the flow."""
 
@@ -71,7 +73,7 @@ class Ivr:
         caller = session.call.legs[1]
         if not await answer(session, caller):
             return None
-        voice = CallVoice(session, caller, self.post, _facts(params))
+        voice = CallVoice(session, caller, self.post, facts_of(params))
         keys.flush(session, caller)
         if session.resumed and (target := await voice.target()) is not None:
             return await voice.talk(target)
@@ -84,8 +86,9 @@ class Ivr:
         return result
 
 
-def _facts(params: Mapping[str, Any]) -> Mapping[str, str]:
-    return {"caller": str(params.get("from", "")), "dialed": str(params.get("dialed", ""))}
+def facts_of(params: Mapping[str, Any]) -> Mapping[str, str]:
+    """What a stranger sent as its number ends in texts: digits alone."""
+    return {name: _OTHER.sub("", str(params.get(key, ""))) for name, key in (("caller", "from"), ("dialed", "dialed"))}
 
 
 def _path(book: Book, session: Session, name: str) -> list[str]:

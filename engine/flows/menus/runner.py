@@ -213,7 +213,9 @@ class Runner:
             await self.voice.say(self._sayings(entry, sounds))
 
     def _sayings(self, entry: Entry, sounds: Sequence[Sound]) -> tuple[Saying, ...]:
-        return tuple(self._saying(entry, sound) for sound in sounds)
+        """A text of which nothing is left when its values are in is not said."""
+        said = (self._saying(entry, sound) for sound in sounds)
+        return tuple(each for each in said if each.media or any(char.isalnum() for char in each.text))
 
     def _saying(self, entry: Entry, sound: Sound) -> Saying:
         if sound.play is not None:
