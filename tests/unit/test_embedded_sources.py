@@ -5,13 +5,13 @@ from engine.embedded.sources import Source, host_sources, os_release, parse_deb8
 DEBIAN_SOURCES = """\
 Types: deb
 # http://snapshot.debian.org/archive/debian/20250520T000000Z
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb deb-src
-URIs: http://deb.debian.org/debian-security
+URIs: http://mirror.example.org/debian-security
 Suites: bookworm-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -35,9 +35,9 @@ deb http://mirror.example/debian/ bookworm-updates main
 def test_deb822_gives_one_entry_for_each_suite():
     found = parse_deb822(DEBIAN_SOURCES)
     assert [(item.uri, item.suite) for item in found] == [
-        ("http://deb.debian.org/debian", "bookworm"),
-        ("http://deb.debian.org/debian", "bookworm-updates"),
-        ("http://deb.debian.org/debian-security", "bookworm-security"),
+        ("http://mirror.example.org/debian", "bookworm"),
+        ("http://mirror.example.org/debian", "bookworm-updates"),
+        ("http://mirror.example.org/debian-security", "bookworm-security"),
     ]
     assert {item.signed_by for item in found} == {"/usr/share/keyrings/debian-archive-keyring.gpg"}
 
@@ -89,7 +89,7 @@ def test_the_archive_comes_before_vendors_that_look_like_it():
 
 
 def test_a_host_that_follows_a_moving_suite_has_its_mirror_found():
-    sid = Source("http://deb.debian.org/debian", "sid", ("main",))
+    sid = Source("http://mirror.example.org/debian", "sid", ("main",))
     assert rank([sid], "forky") == [sid]
 
 
