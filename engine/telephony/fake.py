@@ -336,8 +336,8 @@ class FakeSwitch:
         self._soon(RecordingStarted(self._name, _now(), name))
         if max_seconds:
             self._later(party, max_seconds, lambda: self._recorded(name))
-        if max_silence and party.callee.silent:
-            self._later(party, max_silence, lambda: self._recorded(name))
+        if max_silence and self._parties.get(party.spied or "", party).callee.silent:
+            self._later(party, max_silence, lambda: self._recorded(name, without=max_silence))
 
     async def stop_record(self, name: str) -> None:
         await self._asked("stop_record", name)
@@ -477,10 +477,10 @@ class FakeSwitch:
             playback[1].cancel()
         self._tell(PlaybackEnded(self._name, _now(), playback_id, failed))
 
-    def _recorded(self, name: str) -> None:
+    def _recorded(self, name: str, *, without: float = 0.0) -> None:
         if name in self._recordings:
             _, began = self._recordings.pop(name)
-            self._stored[name] = _loop().time() - began
+            self._stored[name] = max(_loop().time() - began - without, 0.0)
             self._tell(RecordingEnded(self._name, _now(), name, failed=False, duration=self._stored[name]))
 
     def _end(

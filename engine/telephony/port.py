@@ -88,7 +88,7 @@ class Switch(Protocol):
         self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
     ) -> None:
         """Record what the channel says, into a 16-bit 8 kHz WAV ``name`` in Asterisk's recording folder. It ends by itself
-        after ``max_seconds``, and after ``max_silence`` seconds without a sound; 0: never."""
+        after ``max_seconds``, and after ``max_silence`` seconds without a sound, which it leaves out; 0: never."""
 
     async def stop_record(self, name: str) -> None:
         """Stop and keep. One that is over already is no error."""

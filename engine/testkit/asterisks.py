@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from engine.config import AsteriskServer, Trunk
+from engine.config import AsteriskServer, Softphone, Trunk
 from engine.embedded import asterisk, environment
 from engine.embedded.carrier import render_carrier
 from engine.embedded.process import die_with_parent
@@ -119,7 +119,7 @@ def _prepare(program: asterisk.Asterisk, base: Path, app: str) -> Asterisks:
             ami_secret="secret",
             app=app,
             fastagi="127.0.0.1:4573",
-            softphones=(),
+            softphones=(Softphone(extension="101", password=SecretStr("secret-of-101")),),
             trunks={TRUNK: Trunk(host=far_sip)},
             ringback="us",
         )

@@ -4,6 +4,7 @@ import asyncio
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine import ids
 from engine.calls.events import Kind
@@ -11,13 +12,19 @@ from engine.calls.model import Leg
 from engine.errors import TelephonyError
 from engine.sessions.session import Session
 from engine.verbs import keys
+from engine.verbs.play import play
 
+ENTERS_WITHIN = 3.0
 ENDS_WITHIN = 3.0
+BEEP_LASTS = 2.0
+HANGUP_TELLS_WITHIN = 0.2
+"""Seconds from the end of a recording to the news of the hang-up that ended it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordMessage:
-    """``longest`` in seconds; ``silence``: it ends after so many seconds without a sound (0: never); ``terminators``: keys
+    """``longest`` in seconds; ``silence``: it ends after so many seconds without a sound, which are
+    not in the file (0: never); ``terminators``: keys
     that end it (``any`` of them: ``0123456789*#``); ``shortest``: what is shorter is no message. ``to``: the file it is
     brought to, which must not exist; without, it stays in Asterisk's recording folder."""
 
@@ -45,21 +52,36 @@ class Recorded:
 
 
 async def record_message(session: Session, leg: Leg, options: RecordMessage) -> Recorded:
-    """Record a party that is up and in no bridge, until one of the ends of ``options``."""
+    """Record a party that is up until one of the ends of ``options``. Raises TelephonyError when Asterisk fails though the
+    party is there."""
     name = ids.message_id(leg.channel_id)
+    if options.beep:
+        await play(session, leg, "sound:beep", longest=BEEP_LASTS)
     keys.flush(session, leg)
     try:
-        await session.switch.record(
-            leg.channel_id, name, max_seconds=options.longest, beep=options.beep, max_silence=options.silence
-        )
+        recorded = await _record(session, leg, name, options)
     except TelephonyError:
-        return Recorded("failed")
-    reason = await _until_over(session, leg, name, options)
-    recorded = await _verified(session, name, reason, options)
-    session.record(
-        Kind.MESSAGE_RECORDED, leg=leg.n, message=name, reason=recorded.reason, seconds=round(recorded.seconds, 3)
-    )
+        if leg.alive:
+            raise
+        recorded = Recorded("failed", name)
+    told: dict[str, Any] = {"party": leg.n, "message": name, "seconds": round(recorded.seconds, 3)}
+    session.record(Kind.MESSAGE_RECORDED, reason=recorded.reason, **told)
     return recorded
+
+
+async def _record(session: Session, leg: Leg, name: str, options: RecordMessage) -> Recorded:
+    """By a channel that listens to the party, for one that we dialled is in a bridge of Asterisk's own, and what is in a
+    bridge can't be recorded. It has the name of its recording. Raises TelephonyError."""
+    switch = session.switch
+    try:
+        await switch.snoop(leg.channel_id, name)
+        await session.until(lambda: name in session.entered or not leg.up, ENTERS_WITHIN)
+        await switch.record(name, name, max_seconds=options.longest, max_silence=options.silence)
+        reason = await _until_over(session, leg, name, options)
+    finally:
+        await session.attempt(switch.hangup(name))
+        session.entered.discard(name)
+    return await _verified(session, name, reason, options)
 
 
 async def _until_over(session: Session, leg: Leg, name: str, options: RecordMessage) -> str:
@@ -76,12 +98,12 @@ async def _until_over(session: Session, leg: Leg, name: str, options: RecordMess
         if name not in session.finished:
             await session.attempt(session.switch.stop_record(name))
             await session.until(lambda: name in session.finished, ENDS_WITHIN)
+    lasted = asyncio.get_running_loop().time() - begun
     if ended_by_key():
         keys.flush(session, leg)
         return "terminator"
-    if not leg.up:
+    if await session.until(lambda: not leg.up, HANGUP_TELLS_WITHIN):
         return "hangup"
-    lasted = asyncio.get_running_loop().time() - begun
     return "longest" if lasted >= options.longest else "silence"
 
 
@@ -93,15 +115,11 @@ async def _verified(session: Session, name: str, reason: str, options: RecordMes
     if not await session.switch.fetch_recording(name, options.to):
         return Recorded("failed", name)
     seconds = await asyncio.to_thread(_seconds, options.to)
-    said = seconds - (options.silence if reason == "silence" else 0)
-    if said < options.shortest:
+    kept = seconds >= options.shortest
+    if not kept:
         await asyncio.to_thread(options.to.unlink, missing_ok=True)
     await session.attempt(session.switch.delete_recording(name))
-    return (
-        Recorded(reason, name, seconds, options.to)
-        if said >= options.shortest
-        else Recorded("too_short", name, seconds)
-    )
+    return Recorded(reason, name, seconds, options.to) if kept else Recorded("too_short", name, seconds)
 
 
 def _seconds(file: Path) -> float:
