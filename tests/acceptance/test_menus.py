@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import signal
 
 import pytest
 import pytest_asyncio
@@ -226,6 +227,28 @@ async def test_a_reload_leaves_live_calls_the_menu_they_began_with(stack):
     assert not fresh.heard("one")
     assert done.heard("one"), done.story
     assert not done.heard("new")
+
+
+async def test_sighup_reads_menus_and_a_mistake_changes_nothing(stack):
+    pid = stack.engine_pid
+    menu_calls.install(stack, "number: 15557000779\nfirst: [play: one, hangup]\n", "second")
+    stack.kill("engine", signal.SIGHUP)
+    await _known(stack, "15557000779")
+    path = stack.state / "menus" / "second.yaml"
+    try:
+        path.write_text("first: [plai: one]\n")
+        stack.kill("engine", signal.SIGHUP)
+        log = stack.state / "log" / "engine.log"
+        await eventually(lambda: _told(log, f"{path}:1: first.0.plai"), within=5, what="the mistake in the log")
+        done = await walk(stack, called="15557000779")
+        assert done.heard("one"), done.story
+    finally:
+        path.unlink()
+    assert stack.engine_pid == pid
+
+
+async def _told(log, text):
+    return text in log.read_text()
 
 
 # -- the menu that ships -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from engine.calls.disposition import end_reason
 from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.calls.numbers import is_extension, normalize
-from engine.errors import Forbidden, TelephonyError
+from engine.errors import Forbidden, StoreAway, TelephonyError
 from engine.flows.menus.voice import Ask, Connect, Heard, Message, Saying
 from engine.mail.port import Letter, Post
 from engine.sessions.session import Session
@@ -52,7 +52,10 @@ class CallVoice:
         return self.session.services.now()
 
     async def step(self, name: str) -> None:
+        """Durable before the menu is heard, so that a killed engine's successor enters it again."""
         await self.session.step(name)
+        with suppress(StoreAway):
+            await self.session.committed()
 
     async def say(self, sayings: Sequence[Saying]) -> None:
         await play_prompts(self.session, self.caller, prompts(sayings))
