@@ -70,6 +70,8 @@ class Found:
     history: Mapping[str, History]
     replied: frozenset[str] = frozenset()
     """Channels in state Down whose far end has sent a reply: they were dialled."""
+    lost_at: datetime | None = None
+    """When the link broke, if this process saw it."""
 
 
 async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
@@ -80,7 +82,9 @@ async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
     channels, bridges = await asyncio.gather(switch.channels(), switch.bridges())
     present = {channel.id: channel for channel in channels}
     history = await _history(registry, cel, sessions, open_legs)
-    found = Found(present, bridges, history, await _replied(switch, sessions, present))
+    found = Found(
+        present, bridges, history, await _replied(switch, sessions, present), registry.lost_at.get(switch.name)
+    )
     for session in sessions:
         compare(session, found, set(open_legs))
     registry.settled.add(switch.name)
@@ -134,7 +138,7 @@ def compare(session: Session, found: Found, known: set[str]) -> None:
         elif past is None and leg.state is LegState.CREATED:
             _never_seen(session, leg)
         else:
-            _ended_in_gap(session, leg, past)
+            _ended_in_gap(session, leg, past, found.lost_at)
     _compare_bridges(session, found.bridges)
     if session.task is None:
         _adopted(session)
@@ -184,18 +188,20 @@ def _never_seen(session: Session, leg: Leg) -> None:
     end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
 
 
-def _ended_in_gap(session: Session, leg: Leg, past: History | None) -> None:
+def _ended_in_gap(session: Session, leg: Leg, past: History | None, lost_at: datetime | None) -> None:
     if past and past.answered_at and not leg.up:
         session.record(Kind.LEG_ANSWERED, at=past.answered_at, leg=leg.n, reconciled=True)
     if past and past.ended_by_party:
         session.left_by.setdefault(leg.n, own_party(leg))
     elif past and _cancelled(session, leg, past):
         session.asked.setdefault(leg.n, "cancelled")
-    at = (past.ended_at if past else None) or session.services.now()
+    at = past.ended_at if past else None
+    if past and at is None and lost_at:  # Asterisk died without a word of it, and the link with it
+        at = max(lost_at, leg.answered_at or leg.ringing_at or leg.created_at)
     end_leg(
         session,
         leg,
-        at,
+        at or session.services.now(),
         q850=past.cause if past else None,
         sip_code=None,
         reconciled=True,

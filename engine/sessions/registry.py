@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -45,6 +46,8 @@ class Registry:
     on_server: Counter[str] = field(default_factory=Counter)
     settled: set[str] = field(default_factory=set)
     """Servers whose channels were compared with our calls since the link came up."""
+    lost_at: dict[str, datetime] = field(default_factory=dict)
+    """Server → when its link broke last in this process."""
     draining: bool = False
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -52,6 +55,8 @@ class Registry:
     def dispatch(self, event: t.TelephonyEvent) -> None:
         """Hand an event to the call it belongs to. The links' reader calls this: it must not wait."""
         if isinstance(event, t.LinkLost | t.LinkRestored):
+            if isinstance(event, t.LinkLost):
+                self.lost_at[event.server] = event.at
             self.on_link(event)
             return
         identifier = _identifier(event)

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from engine.calls.account import Account
 from engine.calls.disposition import CANCEL, NOANSWER, Disposition, of_leg
+from engine.calls.model import Leg
 from engine.calls.routing import Route
 from engine.flows.table import FLOWS
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
 from engine.sessions.registry import Registry
 from engine.sessions.services import Services
+from engine.sessions.session import Session
 from engine.store.memory import Memory, MemoryAccounts, MemoryCalls, MemoryJournal, MemoryRoutes
 from engine.store.port import NewCall
 from engine.telephony.events import ChannelEntered, LinkRestored, TelephonyEvent
@@ -125,22 +127,8 @@ class Past:
     answered_at: datetime | None = None
 
 
-@pytest.mark.parametrize(
-    ("after", "cause", "by_party", "expected"),
-    [
-        (2.0, 16, False, CANCEL),
-        (32.0, 16, False, NOANSWER),
-        (2.0, 19, False, NOANSWER),
-        (2.0, 16, True, NOANSWER),
-    ],
-)
-async def test_a_phone_that_rang_when_asterisk_was_stopped_was_cancelled(
-    desk: Desk,
-    after: float,
-    cause: int,
-    by_party: bool,  # noqa: FBT001 - one of the parameters
-    expected: Disposition,
-) -> None:
+async def ringing(desk: Desk) -> tuple[Session, Leg]:
+    """A click-to-call whose agent's phone rings for ever."""
     numbers = {"agent_number": "15550000000", "customer_number": "15550000002", "caller_id": "15168148111"}
     new = NewCall(
         request_id="0000000001",
@@ -158,7 +146,38 @@ async def test_a_phone_that_rang_when_asterisk_was_stopped_was_cancelled(
     (session,) = desk.registry.sessions.values()
     leg = session.call.legs[1]
     assert leg.ringing_at
+    return session, leg
+
+
+@pytest.mark.parametrize(
+    ("after", "cause", "by_party", "expected"),
+    [
+        (2.0, 16, False, CANCEL),
+        (32.0, 16, False, NOANSWER),
+        (2.0, 19, False, NOANSWER),
+        (2.0, 16, True, NOANSWER),
+    ],
+)
+async def test_a_phone_that_rang_when_asterisk_was_stopped_was_cancelled(
+    desk: Desk,
+    after: float,
+    cause: int,
+    by_party: bool,  # noqa: FBT001 - one of the parameters
+    expected: Disposition,
+) -> None:
+    session, leg = await ringing(desk)
     assert leg.dialing_at
     ended = Past(leg.dialing_at + timedelta(seconds=after), cause, by_party)
     reconcile.compare(session, reconcile.Found({}, [], {leg.channel_id: ended}), {leg.channel_id})
     assert of_leg(leg) is expected
+
+
+async def test_a_leg_that_died_with_asterisk_ends_when_the_link_broke(desk: Desk) -> None:
+    session, leg = await ringing(desk)
+    desk.switch.cut()
+    lost = desk.registry.lost_at["a"]
+    later = datetime.now(UTC) + timedelta(hours=1)
+    session.services = replace(session.services, now=lambda: later)
+    found = reconcile.Found({}, [], {leg.channel_id: Past(None, None)}, lost_at=lost)
+    reconcile.compare(session, found, {leg.channel_id})
+    assert leg.ended_at == lost
