@@ -86,7 +86,7 @@ def _distance(source: Source, codename: str) -> int:
     uri = source.uri.rstrip("/")
     points = 0 if source.suite == codename else 1
     points += 0 if uri.endswith(("/debian", ".list")) else 2
-    points += 0 if "debian-archive" in source.signed_by or "debian.org" in uri else 1
+    points += 0 if "debian-archive" in source.signed_by else 1
     return points
 
 

@@ -4,7 +4,7 @@ from engine.embedded.sources import Source, host_sources, os_release, parse_deb8
 
 DEBIAN_SOURCES = """\
 Types: deb
-# http://snapshot.debian.org/archive/debian/20250520T000000Z
+# http://snapshot.example.org/archive/debian/20250520T000000Z
 URIs: http://mirror.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
