@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import random
@@ -251,6 +252,9 @@ class Engine:
     async def _announce_ready(self) -> None:
         while not all(self.ready().values()):
             await asyncio.sleep(0.02)
+        # What was imported and built so far stays for the engine's life: collections need not walk through it.
+        gc.collect()
+        gc.freeze()
         log.info("ready", engine=self.config.engine_id)
         self.notifier.send("READY=1")
         await self.notifier.live()

@@ -9,10 +9,12 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import aioari
 import structlog
@@ -197,7 +199,7 @@ async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) 
     reply = await http.request(
         "PUT",
         f"{base}/applications/{quote(app, safe='')}/eventFilter",
-        headers={"Content-Type": "application/json"},
+        headers=_JSON,
         data=json.dumps({"disallowed": disallowed}),
     )
     if len(reply.json()["events_disallowed"]) != len(disallowed):
@@ -214,16 +216,54 @@ def is_secure(version: str) -> bool:
     return parts >= floor if floor else parts[0] > max(SECURITY_FLOOR)
 
 
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """An operation of the server's own description, taken apart once and not at each request."""
+
+    http: AriHttp
+    method: str
+    uri: str
+    places: Mapping[str, str]
+    """Parameter → path, query or body."""
+
+    async def __call__(self, arguments: Mapping[str, Any]) -> Reply:
+        uri, params, body = self.uri, {}, {}
+        for name, value in arguments.items():
+            if value is None:
+                continue
+            place = self.places[name]
+            if place == "path":
+                uri = uri.replace(f"{{{name}}}", quote(str(value), safe=""))
+            elif place == "query":
+                params[name] = ",".join(value) if isinstance(value, list) else value
+            else:
+                body[name] = value
+        if not body:
+            return await self.http.request(self.method, uri, params=params)
+        return await self.http.request(self.method, uri, params=params, headers=_JSON, data=json.dumps(body))
+
+
+_JSON: Final = {"Content-Type": "application/json"}
+_prepared: WeakKeyDictionary[aioari.Client, dict[tuple[str, str], _Operation]] = WeakKeyDictionary()
+
+
 async def _operate(client: aioari.Client, resource: str, nickname: str, **arguments: Any) -> Reply:
-    """Past aioari's repositories: those read each answer a second time and make an object of it. Arguments that are
-    None are left out: aioari would complain of them."""
+    """Past aioari's own calls: those walk through the description and write a debug line for each request, and read each
+    answer a second time to make an object of it. Raises Refused (501) for what this server does not know."""
+    known = _prepared.setdefault(client, {})
+    operation = known.get((resource, nickname))
+    if operation is None:
+        operation = known[resource, nickname] = _prepare(client, resource, nickname)
+    return await operation(arguments)
+
+
+def _prepare(client: aioari.Client, resource: str, nickname: str) -> _Operation:
     try:
         operation = client.swagger.resources[resource].operations[nickname]
     except KeyError:
         raise Refused(f"this Asterisk has no {resource}.{nickname}", status=501) from None
-    given = {name: value for name, value in arguments.items() if value is not None}
-    reply: Reply = await client.run_operation(operation, **given)
-    return reply
+    places = {each["name"]: each["paramType"] for each in operation.json.get("parameters", [])}
+    return _Operation(operation.http_client, operation.json["httpMethod"], operation.uri, places)
 
 
 async def _answers(client: aioari.Client) -> bool:
