@@ -36,7 +36,7 @@ class Detect:
     ``wait_for_beep``: seconds that a machine is heard further, for its beep or the end of its greeting (own only)."""
 
     method: str = "own"
-    limit: float = 2.5
+    limit: float = 3.0
     wait_for_beep: float = 0.0
     prompt: tuple[str, ...] = ()
 
@@ -235,7 +235,7 @@ async def _amd(session: Session, leg: Leg, options: Detect, since: datetime) -> 
 
 
 async def _dtmf(session: Session, leg: Leg, options: Detect, since: datetime) -> Detection:
-    """ "Press any key": machines do not."""
+    """A key that is asked for: machines press none."""
     before = len(leg.dtmf)
 
     def pressed() -> bool:

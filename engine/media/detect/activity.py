@@ -13,6 +13,8 @@ Flags = npt.NDArray[np.bool_]
 
 ABOVE_FLOOR: Final = 7.0
 """Decibels that speech stands out of what is there without it."""
+MIDWAY: Final = 0.45
+"""Share of the way from the quietest to the loudest below which it is others who speak, in the background."""
 BELOW_PEAK: Final = 28.0
 """Decibels below the loudest at which speech is over."""
 FAINTEST: Final = -55.0
@@ -125,5 +127,6 @@ def speech(rows: Floats, tonal: Flags) -> Flags:
     padded = np.pad(smooth, FLOOR_REACH, mode="edge")
     floor = np.lib.stride_tricks.sliding_window_view(padded, 2 * FLOOR_REACH + 1).min(axis=1)
     peak = float(smooth[~tonal].max(initial=-90.0))
-    least = np.maximum(np.maximum(floor + ABOVE_FLOOR, peak - BELOW_PEAK), FAINTEST)
-    return opened(closed((smooth > least) & ~tonal, GAP), SHORTEST)
+    quietest = float(np.percentile(smooth, 5))
+    least = max(peak - BELOW_PEAK, quietest + MIDWAY * (peak - quietest), FAINTEST)
+    return opened(closed((smooth > np.maximum(floor + ABOVE_FLOOR, least)) & ~tonal, GAP), SHORTEST)

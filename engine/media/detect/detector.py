@@ -1,7 +1,8 @@
 """The streaming detector: live sound in, one verdict out, and after it the end of the greeting and the beep.
 
-What stands beyond doubt (a fax's tone, a beep) decides at once; then the model's odds, a person as soon as it is safe;
-at the limit, what is likelier. Whoever is silent, or plays music, is unknown and to be treated as a person.
+What stands beyond doubt (a fax's tone, a beep) decides at once; then the model's odds: a person as soon as it is safe,
+after 2.45 s what is likelier. What is in doubt then is heard on, up to the limit. Whoever is silent, or plays music, is
+unknown and to be treated as a person.
 """
 
 from dataclasses import dataclass, replace
@@ -36,12 +37,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``limit``: seconds after the answer at which it is decided. ``human`` and ``machine``: probabilities of a machine
-    below and above which it is decided before."""
+    """Seconds after the answer. At ``usual`` it is decided, unless it is in doubt who speaks, at ``limit`` in any case.
+    ``human`` and ``machine``: probabilities of a machine below and above which it is decided before ``usual``;
+    ``doubt``: between which it is heard on."""
 
-    limit: float = 2.45
+    limit: float = 3.0
+    usual: float = 2.45
     human: float = 0.03
     machine: float = 0.99
+    doubt: tuple[float, float] = (0.5, 0.8)
 
 
 SURE: Final = 0.97
@@ -61,8 +65,6 @@ CNG: Final = (1062.0, 1138.0)
 """Hertz of the calling fax's tone (T.30: 1100 ± 38), half a second long."""
 CED_SECONDS: Final = 0.4
 CNG_SECONDS: Final = (0.4, 0.62)
-FAX_PATIENCE: Final = 0.6
-"""Seconds that a fax's tone which has begun is heard out beyond the limit."""
 BEEP_HERTZ: Final = (300.0, 2600.0)
 BEEP_SECONDS: Final = (0.14, 1.6)
 QUIET_AFTER_BEEP: Final = 6
@@ -109,7 +111,10 @@ class Detector:
         return verdict is not None and (verdict.who is not Who.MACHINE or verdict.greeting_end is not None)
 
     def _due(self) -> bool:
-        return self.verdict is None and self.seconds >= self._limits.limit
+        """A moment to decide in has come since the last look."""
+        looked = self._late + self._looked / PER_SECOND
+        moments = (self._limits.usual, self._limits.limit)
+        return self.verdict is None and any(looked < moment <= self.seconds for moment in moments)
 
     def _look(self) -> None:
         first = max(0, self._frames.count - LOOK_BACK)
@@ -121,17 +126,18 @@ class Detector:
             self.verdict = _ended(self.verdict, heard, offset, self.seconds)
 
     def _decided(self, heard: Heard) -> Verdict | None:
-        now, limit = self.seconds, self._limits.limit
+        now, limits = self.seconds, self._limits
         if fax(heard):
             return Verdict(Who.FAX, SURE, now, "fax_tone")
         if beep(heard):
             return Verdict(Who.MACHINE, SURE, now, "beep")
-        if now < limit and self._frames.seconds < FIRST_LOOK:
-            return None
-        if now < limit + FAX_PATIENCE and fax_begins(heard):
+        if now < limits.limit and (self._frames.seconds < FIRST_LOOK or fax_begins(heard)):
             return None
         machine = self._model.probability(features(heard))
-        return self._at_limit(machine, heard) if now >= limit else self._early(machine, heard)
+        if now < min(limits.usual, limits.limit):
+            return self._early(machine, heard)
+        doubtful = limits.doubt[0] < machine < limits.doubt[1] and _spoken(heard) >= LEAST_SPEECH
+        return None if doubtful and now < limits.limit else self._at_limit(machine, heard)
 
     def _early(self, machine: float, heard: Heard) -> Verdict | None:
         """Before the limit: what is safe to say."""

@@ -85,7 +85,7 @@ def _offline(options: argparse.Namespace) -> None:
 
 
 def _heard(clip: Clip) -> Guess:
-    detector = Detector(Limits(limit=2.4))
+    detector = Detector(Limits(usual=2.4))
     sound = encode(clip.samples / 32768.0) + b"\xff" * 8000 * 4
     for at in range(0, len(sound), 160):
         verdict = detector.feed(sound[at : at + 160])

@@ -49,7 +49,9 @@ def judged(guesses: Sequence[Guess]) -> dict[str, Any]:
 
 def confusion(guesses: Sequence[Guess]) -> dict[str, dict[str, int]]:
     """Kind → what was said → how often."""
-    table = {kind: Counter(guess.said for guess in guesses if guess.kind == kind) for kind in ("human", "machine", "fax")}
+    table = {
+        kind: Counter(guess.said for guess in guesses if guess.kind == kind) for kind in ("human", "machine", "fax")
+    }
     return {kind: {said: row[said] for said in GUESSES if row[said]} for kind, row in table.items()}
 
 
@@ -67,7 +69,10 @@ def share(part: int, whole: int) -> float | None:
 def shown(name: str, result: Mapping[str, Any]) -> str:
     """A few lines for the terminal."""
     said = "; ".join(f"{kind}: {row}" for kind, row in result["confusion"].items() if row)
-    percent = {key: "-" if result[key] is None else f"{result[key]:.1%}" for key in ("right", "humans_called_machine", "fax_found")}
+    percent = {
+        key: "-" if result[key] is None else f"{result[key]:.1%}"
+        for key in ("right", "humans_called_machine", "fax_found")
+    }
     return (
         f"{name}: right {percent['right']} of {result['clips']} ({result['errors']} errors), humans called machine "
         f"{percent['humans_called_machine']}, fax {percent['fax_found']}, p50 {result['seconds'].get('p50')} s, "
