@@ -1,7 +1,7 @@
 """The streaming detector: live sound in, one verdict out, and after it the end of the greeting and the beep.
 
 What stands beyond doubt (a fax's tone, a beep) decides at once; then the model's odds: a person as soon as it is safe,
-after 2.45 s what is likelier. What is in doubt then is heard on, up to the limit. Whoever is silent, or plays music, is
+after 2.4 s what is likelier. What is in doubt then is heard on, up to the limit. Whoever is silent, or plays music, is
 unknown and to be treated as a person.
 """
 
@@ -42,10 +42,10 @@ class Limits:
     ``doubt``: between which it is heard on."""
 
     limit: float = 3.0
-    usual: float = 2.45
+    usual: float = 2.43
     human: float = 0.03
     machine: float = 0.99
-    doubt: tuple[float, float] = (0.5, 0.8)
+    doubt: tuple[float, float] = (0.5, 0.87)
 
 
 SURE: Final = 0.97
