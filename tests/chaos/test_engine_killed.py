@@ -50,7 +50,11 @@ async def test_a_bridged_pair_keeps_talking_and_both_sides_are_recorded_to_the_e
     await stack.api.wait_state(request_id, "talking")
     await killed(stack)
     assert (await stack.api.call(request_id))["state"] == "talking"
-    assert "call.adopted" in [event["type"] for event in await stack.api.events(request_id)]
+
+    async def adopted() -> bool:
+        return "call.adopted" in [event["type"] for event in await stack.api.events(request_id)]
+
+    await eventually(adopted, within=2, what="adoption in the timeline")
     await stack.api.hang_up(request_id)
     (call,) = await truth.all_hold(stack, [request_id])
     heard = await stack.callee(agent)
