@@ -42,7 +42,7 @@ class Limits:
     ``doubt``: between which it is heard on."""
 
     limit: float = 3.0
-    usual: float = 2.43
+    usual: float = 2.36
     human: float = 0.03
     machine: float = 0.99
     doubt: tuple[float, float] = (0.5, 0.87)
@@ -52,6 +52,7 @@ SURE: Final = 0.97
 """Confidence where a tone decides."""
 LOOK_EVERY: Final = 5
 """Frames between two looks: 0.1 s."""
+LOOK_IN_DOUBT: Final = 2
 FIRST_LOOK: Final = 0.4
 QUIET_AFTER_SPEECH: Final = 0.5
 """Seconds of silence without which nobody is taken for a person before the limit."""
@@ -92,7 +93,8 @@ class Detector:
     def feed(self, ulaw: bytes) -> Verdict | None:
         """Take sound in; the verdict once there is one. It is amended by the greeting's end and the beep."""
         self._frames.feed(ulaw)
-        if self._frames.count - self._looked >= LOOK_EVERY or self._due():
+        every = LOOK_EVERY if self.verdict or self.seconds < self._limits.usual else LOOK_IN_DOUBT
+        if self._frames.count - self._looked >= every or self._due():
             self._looked = self._frames.count
             self._look()
         return self.verdict
