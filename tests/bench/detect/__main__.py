@@ -1,5 +1,6 @@
 """``python -m tests.bench.detect [calls|offline|train|corpus] …``: see docs/machine-detection.md."""
 
+# ruff: noqa: T201
 import argparse
 import asyncio
 import json

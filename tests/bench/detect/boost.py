@@ -1,8 +1,10 @@
 """Gradient boosting of symmetric trees, in numpy: what trains the detector's model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.media.detect.features import NAMES
 from engine.media.detect.frames import Floats
@@ -31,11 +33,13 @@ class Boost:
             odds += self._grow(edges, binned, slope, bend)
         return Model.of(bias, self.grown)
 
-    def _grow(self, edges: list[Floats], binned: list[Floats], slope: Floats, bend: Floats) -> Floats:
+    def _grow(
+        self, edges: Sequence[Floats], binned: Sequence[npt.NDArray[np.int64]], slope: Floats, bend: Floats
+    ) -> Floats:
         leaf = np.zeros(len(slope), np.int64)
         questions = []
         for level in range(DEPTH):
-            feature, cut = _best(binned, edges, leaf, 1 << level, slope, bend)
+            feature, cut = _best(binned, edges, leaf, leaves=1 << level, slope=slope, bend=bend)
             questions.append((NAMES[feature], round(float(edges[feature][cut]), 4)))
             leaf |= (binned[feature] > cut).astype(np.int64) << level
         size = 1 << DEPTH
@@ -45,7 +49,13 @@ class Boost:
 
 
 def _best(
-    binned: list[Floats], edges: list[Floats], leaf: Floats, leaves: int, slope: Floats, bend: Floats
+    binned: Sequence[npt.NDArray[np.int64]],
+    edges: Sequence[Floats],
+    leaf: npt.NDArray[np.int64],
+    *,
+    leaves: int,
+    slope: Floats,
+    bend: Floats,
 ) -> tuple[int, int]:
     """Feature and edge whose question gains most."""
     best, found = -1.0, (0, 0)

@@ -21,18 +21,20 @@ ACCENTS = {
     "train": {"en": ("en-us", "en-gb-x-rp", "en-029"), "de": ("de",), "es": ("es", "es-419")},
     "held-out": {"en": ("en", "en-gb-scotland", "en-gb-x-gbclan", "en-us-nyc"), "fr": ("fr", "fr-be"), "it": ("it",)},
 }
-VARIANTS = {
+VARIANTS: Mapping[str, Sequence[str]] = {
     "train": (
-        "Alex Andrea Denis Diogo Gene Hugo Jacky Lee Mario Mike Reed adam antonio benjamin caleb ed f1 f3 f5 "
-        "grandma ian iven iven3 kaukovalta klatt klatt3 klatt5 linda m1 m3 m5 m7 max michel norbert pablo "
-        "pedro rob sandro steph steph3 victor whisper"
-    ).split(),
+        "Alex", "Andrea", "Denis", "Diogo", "Gene", "Hugo", "Jacky", "Lee", "Mario", "Mike", "Reed", "adam",
+        "antonio", "benjamin", "caleb", "ed", "f1", "f3", "f5", "grandma", "ian", "iven", "iven3",
+        "kaukovalta", "klatt", "klatt3", "klatt5", "linda", "m1", "m3", "m5", "m7", "max", "michel",
+        "norbert", "pablo", "pedro", "rob", "sandro", "steph", "steph3", "victor", "whisper",
+    ),
     "held-out": (
-        "Alicia Annie Gene2 Henrique Marco Michael Nguyen Storm anika aunty belinda boris david edward f2 f4 "
-        "grandpa gustave iven2 iven4 john klatt2 klatt4 klatt6 m2 m4 m6 m8 marcelo miguel mike2 paul quincy robert "
-        "shelby steph2 travis zac whisperf"
-    ).split(),
-}
+        "Alicia", "Annie", "Gene2", "Henrique", "Marco", "Michael", "Nguyen", "Storm", "anika", "aunty",
+        "belinda", "boris", "david", "edward", "f2", "f4", "grandpa", "gustave", "iven2", "iven4", "john",
+        "klatt2", "klatt4", "klatt6", "m2", "m4", "m6", "m8", "marcelo", "miguel", "mike2", "paul", "quincy",
+        "robert", "shelby", "steph2", "travis", "zac", "whisperf",
+    ),
+}  # fmt: skip
 TEXTS = {"train": TRAIN, "held-out": HELD_OUT}
 LANGUAGES = {"train": ("en", "en", "en", "en", "de", "es"), "held-out": ("en", "en", "en", "en", "fr", "it")}
 BEEPS = {"train": (400, 440, 620, 800, 880, 1000, 1250, 1400), "held-out": (425, 500, 700, 950, 1050, 1200, 1500, 1750)}
@@ -103,6 +105,7 @@ def espeak() -> Speak:
     engine = Espeak()
 
     def speak(voice: str, rate: int, pitch: int, script: Script) -> tuple[int, bytes]:
+        engine.library.espeak_ng_SetRandSeed(1)  # some voices breathe, at random
         return engine.speak({"voice": voice, "rate": rate, "pitch": pitch, "script": list(script)})
 
     return speak
@@ -120,7 +123,8 @@ class Studio:
     def clip(self, number: int, scene: str) -> Clip:
         kind = KIND_OF[scene]
         clip = Clip(f"{self.part}-{number:04d}", self.part, scene, kind, np.zeros(0, np.int16))
-        getattr(self, "_" + scene.split(",")[-1].split(" over ")[0].strip().replace(" ", "_"))(clip)
+        last = scene.rpartition(",")[2].partition(" over ")[0]
+        getattr(self, "_" + last.strip().replace(" ", "_"))(clip)
         return clip
 
     # -- scenes ----------------------------------------------------------------------------------------------------
