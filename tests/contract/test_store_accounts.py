@@ -187,6 +187,16 @@ async def test_what_does_not_exist_is_not_found(administration: AccountAdministr
             await work
 
 
+async def told_all(database: Database) -> None:
+    """Return when each change made before this has been heard of: notifications come in order."""
+    heard: list[str | None] = []
+    await database.listener.listening.wait()
+    database.listener.subscribe(heard.append)
+    async with database.acquire() as connection:
+        await connection.execute("SELECT pg_notify('trunkline_changed', 'fence')")
+    await until(lambda: "fence" in heard)
+
+
 async def test_credentials_known_for_a_minute_outlast_postgresql(
     server: DatabaseServer, database: Database, administration: AccountAdministration
 ) -> None:
@@ -194,7 +204,7 @@ async def test_credentials_known_for_a_minute_outlast_postgresql(
     clock = Clock()
     accounts = PgAccounts(database, clock=clock)
     await accounts.start()
-    await database.listener.listening.wait()
+    await told_all(database)
     assert await accounts.identify("acme", auth)
     server.stop()
     clock.now += 59

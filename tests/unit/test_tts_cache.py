@@ -176,7 +176,11 @@ async def test_a_hanging_engine_falls_back_within_the_deadline(make, engine):
     assert {(each.fallback, each.media, each.path) for each in spoken} == {(True, FALLBACK, None)}
     assert "nothing within 0.2 s" in spoken[0].note
     assert "Secret" not in str(logs)
+    await asyncio.gather(*(flight.task for flight in speaker.flights.values()), return_exceptions=True)
     engine.go.set()
+    speaker.deadline = 60.0
+    with await speaker.speak(Speech("Secret 1")) as later:
+        assert not later.fallback
 
 
 async def test_a_dead_engine_falls_back_at_once_and_is_asked_again(make, engine):
