@@ -153,6 +153,7 @@ class Synthesizer:
     def _take_off(self, key: str, utterance: Utterance) -> Flight:
         flight = self.flights[key] = Flight()
         flight.task = asyncio.create_task(self._fly(key, utterance, flight), name=f"tts {key[:8]}")
+        flight.task.add_done_callback(_heed)
         return flight
 
     async def _fly(self, key: str, utterance: Utterance, flight: Flight) -> None:
@@ -207,6 +208,12 @@ class Synthesizer:
         except asyncio.CancelledError:
             future.add_done_callback(_give_back)
             raise
+
+
+def _heed(flight: "asyncio.Task[None]") -> None:
+    """Its error is known, also when all who waited have fallen back before it."""
+    if not flight.cancelled():
+        flight.exception()
 
 
 def _give_back(future: "asyncio.Future[Any]") -> None:
