@@ -20,6 +20,7 @@ from engine.api.server import Server, serve
 from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
+from engine.controls.table import CONTROLS
 from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.call_tracking import CallTracking
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
@@ -35,6 +36,7 @@ from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
 from engine.sessions.codes import Codes
+from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
 from engine.sessions.services import Flow, Services
 from engine.store.accounts import PgAccounts
@@ -149,6 +151,7 @@ class Engine:
             live_calls=self.live_calls,
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
+            controls=CONTROLS,
             speaker=self.speaker,
             codes=self.codes,
         )
@@ -391,6 +394,11 @@ class Engine:
             await self.registry.end_call(request_id)
         except NotFound:
             await self._end_elsewhere(request_id)
+
+    async def control(
+        self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
+    ) -> Mapping[str, Any]:
+        return await self.registry.control(request_id, Order(action, leg, fields, by))
 
     async def _end_elsewhere(self, request_id: str) -> None:
         """Ask the engine that has the call, another one of this database, and see that it ends. Raises Unavailable."""

@@ -1,6 +1,6 @@
 """Every route there is. What is not here is not served and not documented."""
 
-from engine.api import calls, docs, health, media, objects, otp_templates, recordings, transcripts, webhooks
+from engine.api import calls, control, docs, health, media, objects, otp_templates, recordings, transcripts, webhooks
 from engine.api.cpaas import cdr, click_to_call, outbound_call
 from engine.api.route import OpenRoute, Route
 
@@ -9,6 +9,7 @@ ROUTES: tuple[Route, ...] = (
     *outbound_call.ROUTES,
     *cdr.ROUTES,
     *calls.ROUTES,
+    *control.ROUTES,
     *recordings.ROUTES,
     *transcripts.ROUTES,
     *objects.ROUTES,

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LEG_ANSWERED = "leg.answered"
     LEG_HELD = "leg.held"
     LEG_RESUMED = "leg.resumed"
+    LEG_MUTED = "leg.muted"
     LEG_DTMF = "leg.dtmf"
     LEG_DETECTED = "leg.detected"
     LEG_ENDED = "leg.ended"

@@ -38,6 +38,10 @@ class Leg:
     when we did not."""
     dtmf: str = ""
     reconciled: bool = False
+    held_from: str | None = None
+    """The bridge that it comes back to, of a leg that a command holds; null when it isn't held, or its own phone does."""
+    muted: str = ""
+    """in (it is not heard), out (it hears nothing), both, or nothing of it."""
 
     @property
     def alive(self) -> bool:
@@ -199,6 +203,21 @@ def _leg_answered(call: Call, leg: Leg | None, event: Event) -> None:
         call.answered_at = event.at
 
 
+def _leg_held(_call: Call, leg: Leg | None, event: Event) -> None:
+    if leg:
+        leg.held_from = event.data.get("bridge")
+
+
+def _leg_resumed(_call: Call, leg: Leg | None, _event: Event) -> None:
+    if leg:
+        leg.held_from = None
+
+
+def _leg_muted(_call: Call, leg: Leg | None, event: Event) -> None:
+    if leg:
+        leg.muted = event.data["muted"]
+
+
 def _leg_dtmf(_call: Call, leg: Leg | None, event: Event) -> None:
     if leg:
         leg.dtmf += event.data["digit"]
@@ -228,6 +247,9 @@ _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
     Kind.LEG_RINGING: _leg_ringing,
     Kind.LEG_PROGRESS: _leg_progress,
     Kind.LEG_ANSWERED: _leg_answered,
+    Kind.LEG_HELD: _leg_held,
+    Kind.LEG_RESUMED: _leg_resumed,
+    Kind.LEG_MUTED: _leg_muted,
     Kind.LEG_DTMF: _leg_dtmf,
     Kind.LEG_ENDED: _leg_ended,
     Kind.RECORDING_STARTED: _recording_started,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -37,6 +37,11 @@ class EnginePort(Protocol):
 
     async def end_call(self, request_id: str) -> None:
         """End or cancel it. Raises NotFound, StateConflict."""
+
+    async def control(
+        self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
+    ) -> Mapping[str, Any]:
+        """Have a live call do something (``engine.controls``); what it has to tell. Raises RequestError."""
 
 
 def _registry() -> CollectorRegistry:

@@ -15,6 +15,7 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, created
 from engine.errors import NotFound, StateConflict, StoreAway, Unavailable
 from engine.sessions import scope
+from engine.sessions.inbox import Order
 from engine.sessions.observe import deliver
 from engine.sessions.services import Services
 from engine.sessions.session import Session
@@ -185,6 +186,15 @@ class Registry:
         if session.stop_reason is not None or session.closing:
             raise StateConflict("the call is ending already")
         session.stop("cancelled")
+
+    async def control(self, request_id: str, order: Order) -> Mapping[str, Any]:
+        """Have a live call do what is ordered; what it has to tell. Raises NotFound when no such call lives here, and what
+        the order raises; Unavailable when it was not done in time."""
+        session = self.sessions.get(request_id)
+        if session is None:
+            raise NotFound("no such live call")
+        session.inbox.put(session, order)
+        return await order.outcome
 
     def abandon(self) -> Sequence[asyncio.Task[None]]:
         """Leave every call as it is in Asterisk, for the next engine to adopt."""

@@ -11,10 +11,14 @@ from engine.sessions.codes import Codes
 from engine.store.port import Accounts, Calls, Journal, Routes
 
 if TYPE_CHECKING:
+    from engine.sessions.inbox import Order
     from engine.sessions.session import Session
 
 Flow = Callable[["Session", Mapping[str, Any]], Awaitable[str | None]]
 """A call flow. What it returns is the call's ``result``; that a party hung up is no error."""
+
+Control = Callable[["Session", "Order"], Awaitable[Mapping[str, Any]]]
+"""What an order from outside does to a live call; what it returns is in the order's answer."""
 
 
 def utc_now() -> datetime:
@@ -40,6 +44,8 @@ class Services:
     """Purpose of a prompt → media URI."""
     speaker: Speaker = field(default_factory=Speechless)
     """Text to speech."""
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    """Action → what it does to a live call."""
     codes: Codes = field(default_factory=Codes)
     """One-time passwords of calls under way."""
 

@@ -19,6 +19,8 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, Leg
 from engine.calls.states import IllegalMove
 from engine.errors import TelephonyError
+from engine.sessions.conversation import Conversation
+from engine.sessions.inbox import Inbox
 from engine.sessions.services import Services, Waiters
 from engine.store.port import CallEvent, JournalRecord, NewLeg
 from engine.telephony.port import Switch
@@ -59,6 +61,10 @@ class Session:
     bridges: set[str] = field(default_factory=set)
     joined: dict[str, str] = field(default_factory=dict)
     """Channel → the bridge it was put into."""
+    conversation: Conversation | None = None
+    """Who talks with whom just now."""
+    inbox: Inbox = field(default_factory=Inbox)
+    """What is wanted of the call from outside."""
     stop_reason: str | None = None
     """Why somebody outside wants the call to end: cancelled, timeout, abandoned."""
     result: str | None = None

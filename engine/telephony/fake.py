@@ -380,6 +380,10 @@ class FakeSwitch:
         await self._asked("hold_music", channel_id, on)
         self._party(channel_id)
 
+    async def mute(self, channel_id: str, direction: str, *, on: bool) -> None:
+        await self._asked("mute", channel_id, direction, on)
+        self._party(channel_id)
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         await self._asked("leave", channel_id, safe.identifier(context), safe.identifier(exten))
         party = self._party(channel_id)

@@ -112,6 +112,9 @@ class Switch(Protocol):
 
     async def hold_music(self, channel_id: str, *, on: bool) -> None: ...
 
+    async def mute(self, channel_id: str, direction: str, *, on: bool) -> None:
+        """``direction``: in (the party is not heard), out (it hears nothing) or both."""
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         """Send the channel on in the dialplan."""
 

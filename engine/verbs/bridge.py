@@ -3,13 +3,16 @@
 from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.errors import TelephonyError
+from engine.sessions.conversation import Conversation
 from engine.sessions.session import Session
 
 
 async def join(session: Session, bridge: str, *legs: Leg) -> bool:
     """Put parties into a bridge, making it if need be; False when one of them was gone. Stop what plays to them first:
     Asterisk blocks while a playback runs. Raises TelephonyError when Asterisk fails though all are there."""
-    newcomers = [leg.channel_id for leg in legs if session.joined.get(leg.channel_id) != bridge]
+    newcomers = [
+        leg.channel_id for leg in legs if session.joined.get(leg.channel_id) != bridge and leg.held_from is None
+    ]
     try:
         await make_bridge(session, bridge)
         if newcomers:
@@ -33,9 +36,14 @@ async def make_bridge(session: Session, bridge: str) -> None:
 
 
 async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:
-    """Note that these parties, who are in ``bridge``, talk; wait until the first of them has gone, and return it."""
-    if session.call.state != "talking":
+    """Note that these parties, who are in ``bridge``, talk; wait until the first of them has gone, and return it. Controls
+    may change meanwhile who they are."""
+    conversation = session.conversation = Conversation(bridge, list(legs))
+    if session.call.state not in ("talking", "held"):
         session.record(Kind.CALL_BRIDGED, bridge=bridge, legs=[leg.n for leg in legs])
-    await session.until(lambda: not all(leg.alive for leg in legs))
-    session.record(Kind.CALL_UNBRIDGED, bridge=bridge)
-    return next((leg for leg in legs if not leg.alive), None)
+    try:
+        await session.until(conversation.over)
+    finally:
+        session.conversation = None
+    session.record(Kind.CALL_UNBRIDGED, bridge=conversation.bridge)
+    return next((leg for leg in conversation.parties if not leg.alive), None)

@@ -343,6 +343,8 @@ async def test_small_commands_are_taken(line: Line, call: str) -> None:
     await line.switch.ring_stop(call)
     await line.switch.hold_music(call, on=True)
     await line.switch.hold_music(call, on=False)
+    await line.switch.mute(call, "both", on=True)
+    await line.switch.mute(call, "in", on=False)
     await line.switch.send_dtmf(call, "12#")
     (listed,) = await line.switch.channels()
     assert (listed.id, listed.state) == (call, "Up")

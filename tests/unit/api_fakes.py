@@ -144,6 +144,7 @@ class FakeEngine:
         self.calls: dict[str, Call] = {}
         self.started: list[NewCall] = []
         self.ended: list[str] = []
+        self.controlled: list[tuple[str, str, str, dict[str, Any], str]] = []
         self.refuses: Exception | None = None
         self.parts = {"asterisk": True, "postgres": True, "ami": True}
         self.busy: int | None = None
@@ -175,6 +176,12 @@ class FakeEngine:
 
     async def end_call(self, request_id: str) -> None:
         self.ended.append(request_id)
+
+    async def control(
+        self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
+    ) -> Mapping[str, Any]:
+        self.controlled.append((request_id, action, leg, dict(fields), by))
+        return {"leg_id": leg}
 
 
 def created(call: NewCall) -> Event:

@@ -209,6 +209,9 @@ class AriSwitch:
     async def hold_music(self, channel_id: str, *, on: bool) -> None:
         await self._channel("startMoh" if on else "stopMoh", channel_id)
 
+    async def mute(self, channel_id: str, direction: str, *, on: bool) -> None:
+        await self._channel("mute" if on else "unmute", channel_id, direction=direction)
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         await self._channel(
             "continueInDialplan",

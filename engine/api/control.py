@@ -1,0 +1,68 @@
+"""POST /api/calls/{request_id}/control: commands into a live call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.api.calls import REQUEST_ID
+from engine.api.fields import IDENTIFIER, Field, Schema, enum
+from engine.api.route import Answer, Ask, Route
+from engine.api.views import CALL_EXAMPLE, CALL_SCHEMA, call_view
+from engine.commands import calls
+from engine.commands.control import Control, execute
+from engine.controls.table import CONTROLS
+
+BODY = Schema(
+    "Control",
+    Field("action", enum(tuple(CONTROLS)), "What to do", "hold"),
+    Field(
+        "leg",
+        IDENTIFIER,
+        "Role or `leg_id` of the party; what it means without one depends on the action",
+        "customer",
+        required=False,
+        default="",
+    ),
+    Field(
+        "direction",
+        enum(("in", "out", "both")),
+        "mute, unmute: `in` (it is not heard), `out` (it hears nothing), `both`",
+        "in",
+        required=False,
+    ),
+)
+
+
+async def control(ask: Ask) -> Mapping[str, Any]:
+    request_id, fields = ask.path("request_id"), dict(ask.fields)
+    action, leg = fields.pop("action"), fields.pop("leg")
+    given = {name: value for name, value in fields.items() if value is not None}
+    told = await execute(ask.ctx, ask.name, request_id, Control(action, leg, given))
+    call = await calls.show(ask.ctx, ask.name, request_id)
+    return {"request_id": request_id, "action": action, **told, "call": call_view(call)}
+
+
+_TEXT = {"type": "string"}
+ROUTES = (
+    Route(
+        "POST",
+        "/api/calls/{request_id}/control",
+        "Do something to a live call",
+        control,
+        scope="call",
+        body=BODY,
+        parameters=(REQUEST_ID,),
+        errors=(404, 409, 503),
+        answers={
+            200: Answer(
+                "It is done; `call` is what it is now",
+                {
+                    "request_id": _TEXT,
+                    "action": _TEXT,
+                    "leg_id": {"type": "string", "description": "The leg it was done to, or that it made"},
+                    "call": CALL_SCHEMA,
+                },
+                {"request_id": "57362de4f0", "action": "hold", "call": CALL_EXAMPLE},
+            )
+        },
+    ),
+)

@@ -1,0 +1,21 @@
+"""Who talks with whom in a call, shared by the verb that waits for the end of it and the controls that change it."""
+
+from dataclasses import dataclass, field
+
+from engine.calls.model import Leg
+
+
+@dataclass(slots=True)
+class Conversation:
+    """``parties``: those whose end ends it, held ones too. ``changing``: controls under way that will decide who is in
+    it; until they have, nobody's end ends it."""
+
+    bridge: str
+    parties: list[Leg] = field(default_factory=list)
+    changing: int = 0
+
+    def over(self) -> bool:
+        return not self.changing and not all(leg.alive for leg in self.parties)
+
+    def others(self, leg: Leg) -> list[Leg]:
+        return [each for each in self.parties if each is not leg and each.alive]

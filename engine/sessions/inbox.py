@@ -1,0 +1,136 @@
+"""Commands into a live call: messages to it, done one after the other, each answered truthfully and within its time.
+
+Nothing outside changes a call: whoever wants something of it puts an order into its inbox. What an order does is a
+control (``engine.controls``). Two orders at once are done in turn, the second in the state that the first one left.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from engine.errors import (
+    Clash,
+    Gone,
+    InvalidFields,
+    LinkDown,
+    NotFound,
+    Refused,
+    RequestError,
+    RequestTimedOut,
+    StateConflict,
+    StoreAway,
+    Unavailable,
+    UnsafeValue,
+)
+
+if TYPE_CHECKING:
+    from engine.calls.model import Leg
+    from engine.sessions.session import Session
+
+log = structlog.get_logger(__name__)
+
+WITHIN = 10.0
+"""Seconds that an order may take until its effect: an answer is given by then, and nothing is done later."""
+
+
+@dataclass(eq=False, slots=True)
+class Order:
+    """``action``: a name of ``engine.controls.table``. ``leg``: a role or a leg's id, empty for the action's default.
+    ``fields``: what else the action takes, parsed. ``by``: who wants it: api, operator, phone."""
+
+    action: str
+    leg: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    by: str = "api"
+    within: float = WITHIN
+    outcome: asyncio.Future[Mapping[str, Any]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    ends: float = 0.0
+
+    def settle(self, result: Mapping[str, Any]) -> None:
+        """Its effect is there. What comes after is nobody's answer."""
+        if not self.outcome.done():
+            self.outcome.set_result(result)
+
+    def refuse(self, error: Exception) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            self.outcome.exception()  # whoever asked may have gone
+
+
+@dataclass(slots=True)
+class Inbox:
+    """One call's orders; a job of the call does them while there are any."""
+
+    orders: deque[Order] = field(default_factory=deque)
+    working: bool = False
+
+    def put(self, session: "Session", order: Order) -> None:
+        """Raises StateConflict when the call is ending, Unavailable when it is not under way yet."""
+        if session.closing or session.stop_reason is not None or not session.call.alive:
+            raise StateConflict("the call is ending")
+        if session.background is None:
+            raise Unavailable("the call is not under way yet", retry_after=1)
+        order.ends = asyncio.get_running_loop().time() + order.within
+        self.orders.append(order)
+        if not self.working:
+            self.working = True
+            session.spawn(self._work(session), "inbox")
+
+    async def _work(self, session: "Session") -> None:
+        try:
+            while self.orders:
+                await _do(session, self.orders[0])
+                self.orders.popleft()
+        finally:
+            self.working = False
+            for order in self.orders:
+                order.refuse(StateConflict("the call has ended"))
+            self.orders.clear()
+
+
+async def _do(session: "Session", order: Order) -> None:
+    control = session.services.controls.get(order.action, _unknown)
+    try:
+        async with asyncio.timeout_at(order.ends):
+            order.settle(await control(session, order))
+    except TimeoutError:
+        order.refuse(Unavailable("the call did not take the command in time", retry_after=2))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is the order's answer, and not the call's end
+        order.refuse(_told(session, order, error))
+
+
+async def _unknown(session: "Session", _order: Order) -> Mapping[str, Any]:
+    raise InvalidFields({"action": f"must be one of {', '.join(session.services.controls)}"})
+
+
+def _told(session: "Session", order: Order, error: Exception) -> Exception:
+    """What went wrong, as whoever asked may be told."""
+    match error:
+        case RequestError() | UnsafeValue() | StoreAway():
+            return error
+        case Gone() | Clash():
+            return StateConflict("the party has gone")
+        case LinkDown() | RequestTimedOut():
+            return Unavailable("Asterisk does not answer", retry_after=2)
+        case Refused():
+            return StateConflict("Asterisk refused it")
+    log.error("control_failed", request_id=session.call.request_id, action=order.action, exc_info=error)
+    return Unavailable("the command failed", retry_after=5)
+
+
+def party(session: "Session", word: str) -> "Leg":
+    """The leg of that role (the latest, a living one first) or of that id. Raises NotFound, StateConflict when it has
+    ended."""
+    legs = [leg for leg in session.call.legs.values() if word in (leg.role, leg.leg_id)]
+    if not legs:
+        raise NotFound("the call has no such leg")
+    living = [leg for leg in legs if leg.alive]
+    if not living:
+        raise StateConflict("that leg has ended")
+    return living[-1]
