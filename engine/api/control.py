@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.api.calls import REQUEST_ID
-from engine.api.fields import IDENTIFIER, Field, Schema, enum
+from engine.api.fields import IDENTIFIER, PHONE, Field, Schema, enum
 from engine.api.route import Answer, Ask, Route
 from engine.api.views import CALL_EXAMPLE, CALL_SCHEMA, call_view
 from engine.commands import calls
@@ -22,6 +22,7 @@ BODY = Schema(
         required=False,
         default="",
     ),
+    Field("to", PHONE, "transfer, attended_transfer: number or extension", "102", required=False),
     Field(
         "direction",
         enum(("in", "out", "both")),

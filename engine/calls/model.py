@@ -38,6 +38,10 @@ class Leg:
     when we did not."""
     dtmf: str = ""
     reconciled: bool = False
+    conversation: int = 0
+    """Ordinal of the conversation that it was dialled for: 0, or the one that a transfer wants."""
+    other: int | None = None
+    """Whom it was dialled for, by a transfer."""
     held_from: str | None = None
     """The bridge that it comes back to, of a leg that a command holds; null when it isn't held, or its own phone does."""
     muted: str = ""
@@ -50,6 +54,30 @@ class Leg:
     @property
     def up(self) -> bool:
         return self.state in (LegState.UP, LegState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One under way. ``how``: blind, attended or retrieve. ``transferer`` and ``transferee`` are ordinals of legs;
+    nobody transfers a party that is alone. ``conversation``: the one that there will be. ``attempt``: of its target."""
+
+    how: str
+    transferee: int
+    transferer: int | None
+    conversation: int
+    attempt: int
+    to: str
+    caller_id: str
+    by_phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Diversion:
+    """Where a call went when a command took it out of its flow: the flow it is in now. ``leg``: whom that is about."""
+
+    flow: str
+    params: Mapping[str, Any]
+    leg: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +108,22 @@ class Call:
     legs: dict[int, Leg] = field(default_factory=dict)
     seq: int = 0
     bridged_at: datetime | None = None
+    conversation: int = 0
+    """The one that is on: 0 is what the call was made for, each transfer begins another."""
+    conversation_ends: dict[int, datetime] = field(default_factory=dict)
+    """Of those that ended before the call."""
+    parties: tuple[int, ...] = ()
+    """Who talks, since somebody has."""
+    transfer: Transfer | None = None
+    transfers: int = 0
+    slot: str | None = None
+    """Where it is parked."""
+    diversion: Diversion | None = None
+
+    @property
+    def first(self) -> Leg:
+        """The party that the call's flow is about, when it is about one: who called, unless a diversion says another."""
+        return self.legs[(self.diversion.leg if self.diversion else None) or 1]
 
     @property
     def alive(self) -> bool:
@@ -92,11 +136,12 @@ class Call:
                 return leg
         return None
 
-    def principal(self) -> Leg | None:
-        """The party dialled last, whose fate is the call's: a dialled leg, else the only party there is. One that was
-        given up because another of those dialled at the same time answered is not it."""
-        dialled = [leg for leg in self.legs.values() if leg.role in _DIALLED]
-        candidates = dialled or list(self.legs.values())
+    def principal(self, conversation: int = 0) -> Leg | None:
+        """The party dialled last for a conversation, whose fate is its: a dialled leg, else the only party there is. One
+        that was given up because another of those dialled at the same time answered is not it."""
+        meant = [leg for leg in self.legs.values() if leg.conversation == conversation and leg.role != "monitor"]
+        dialled = [leg for leg in meant if leg.role in _DIALLED]
+        candidates = dialled or meant
         if candidates and candidates[-1].why == "elsewhere":
             candidates = [leg for leg in candidates if leg.answered_at] or candidates
         return candidates[-1] if candidates else None
@@ -153,6 +198,50 @@ def _step(call: Call, _leg: Leg | None, event: Event) -> None:
 
 def _bridged(call: Call, _leg: Leg | None, event: Event) -> None:
     call.bridged_at = call.bridged_at or event.at
+    call.parties = tuple(event.data.get("legs", call.parties))
+
+
+def _transferring(call: Call, _leg: Leg | None, event: Event) -> None:
+    """What is known of a transfer under way. A blind one ends the conversation at once."""
+    data = event.data
+    call.transfer = Transfer(
+        how=data["how"],
+        transferee=data["transferee"],
+        transferer=data["transferer"],
+        conversation=data["conversation"],
+        attempt=data["attempt"],
+        to=data["to"],
+        caller_id=data["caller_id"],
+        by_phone=data.get("by_phone", False),
+    )
+    call.transfers += 1
+    call.diversion = Diversion("conversation", {"bridge": data["bridge"]})
+    if call.transfer.how == "blind":
+        call.conversation_ends.setdefault(call.conversation, event.at)
+        call.parties = (call.transfer.transferee,)
+
+
+def _transferred(call: Call, _leg: Leg | None, event: Event) -> None:
+    call.conversation_ends.setdefault(call.conversation, event.at)
+    call.conversation = event.data["conversation"]
+    call.parties = tuple(event.data["legs"])
+    call.transfer = call.slot = None
+    call.diversion = Diversion("conversation", {"bridge": event.data["bridge"]})
+
+
+def _transfer_failed(call: Call, _leg: Leg | None, _event: Event) -> None:
+    call.transfer = None
+
+
+def _parked(call: Call, _leg: Leg | None, event: Event) -> None:
+    call.conversation_ends.setdefault(call.conversation, event.at)
+    call.slot = event.data["slot"]
+    call.parties = (event.data["party"],)
+
+
+def _diverted(call: Call, _leg: Leg | None, event: Event) -> None:
+    data = event.data
+    call.diversion = Diversion(data["flow"], data.get("params", {}), data.get("party"))
 
 
 def _ended(call: Call, _leg: Leg | None, event: Event) -> None:
@@ -174,6 +263,8 @@ def _leg_created(call: Call, _leg: Leg | None, event: Event) -> None:
         channel=data.get("channel"),
         attempt=data.get("attempt", 1),
         created_at=event.at,
+        conversation=data.get("conversation", 0),
+        other=data.get("other"),
     )
     call.server = data.get("server", call.server)
 
@@ -241,6 +332,11 @@ def _recording_started(call: Call, _leg: Leg | None, event: Event) -> None:
 _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
     Kind.CALL_STEP: _step,
     Kind.CALL_BRIDGED: _bridged,
+    Kind.CALL_TRANSFERRING: _transferring,
+    Kind.CALL_TRANSFERRED: _transferred,
+    Kind.CALL_TRANSFER_FAILED: _transfer_failed,
+    Kind.CALL_PARKED: _parked,
+    Kind.CALL_DIVERTED: _diverted,
     Kind.CALL_ENDED: _ended,
     Kind.LEG_CREATED: _leg_created,
     Kind.LEG_DIALING: _leg_dialing,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.calls.disposition import ANSWER, of_call
+from engine.calls.disposition import ANSWER, end_reason, of_call, of_leg
 from engine.calls.model import Call, Leg
 
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
@@ -52,44 +52,96 @@ class CallRecord:
 
 def records(call: Call) -> tuple[CallRecord, ...]:
     """The CDRs of a call that has ended, in the order of its conversations."""
+    later = sorted({leg.conversation for leg in call.legs.values()} - {0})
+    return (_first(call), *(_transferred(call, conversation) for conversation in later))
+
+
+def _first(call: Call) -> CallRecord:
+    """What the call was made for: until it ended, or a transfer ended it."""
     assert call.ended_at is not None
     assert call.end_reason is not None
+    ended = call.conversation_ends.get(0, call.ended_at)
     principal = call.principal()
     disposition = of_call(call)
     started = _started(call)
     talked = principal is not None and principal.role != "agent" and disposition.dial_status == ANSWER.dial_status
     answered = principal.answered_at if principal and talked else None
-    return (
-        CallRecord(
-            request_id=call.request_id,
-            conversation=0,
-            account_id=call.account,
-            agent_number=call.params.get("agent_number", ""),
-            customer_number=call.params.get("customer_number", ""),
-            caller_id=call.params.get("caller_id", ""),
-            dialed_number=principal.number if principal else _first_dialled(call),
-            call_direction="inbound" if call.direction == "inbound" else "outbound-api",
-            destination_context=CONTEXTS.get(call.flow, "local_call"),
-            dial_status=disposition.dial_status,
-            call_status=disposition.call_status,
-            call_date=call.ended_at,
-            started_at=started,
-            answered_at=answered,
-            ended_at=call.ended_at,
-            call_duration=_seconds(started or call.created_at, call.ended_at),
-            billsec=_seconds(answered, call.ended_at) if answered else 0.0,
-            uniqueid=call.legs[1].channel_id if 1 in call.legs else "",
-            end_reason=call.end_reason,
-            dtmf_inputs=_dtmf(call),
-            recording_name=call.recording_name or "",
-            result=call.result,
-            sip_code=principal.sip_code if principal else None,
-            q850=principal.q850 if principal else None,
-            hangup_by=principal.hangup_by if principal else None,
-            campaign_id=call.campaign_id,
-            reconciled=call.reconciled,
-        ),
+    return CallRecord(
+        request_id=call.request_id,
+        conversation=0,
+        account_id=call.account,
+        agent_number=call.params.get("agent_number", ""),
+        customer_number=call.params.get("customer_number", ""),
+        caller_id=call.params.get("caller_id", ""),
+        dialed_number=principal.number if principal else _first_dialled(call),
+        call_direction="inbound" if call.direction == "inbound" else "outbound-api",
+        destination_context=CONTEXTS.get(call.flow, "local_call"),
+        dial_status=disposition.dial_status,
+        call_status=disposition.call_status,
+        call_date=ended,
+        started_at=started,
+        answered_at=answered,
+        ended_at=ended,
+        call_duration=_seconds(started or call.created_at, ended),
+        billsec=_seconds(answered, ended) if answered else 0.0,
+        uniqueid=call.legs[1].channel_id if 1 in call.legs else "",
+        end_reason=call.end_reason,
+        dtmf_inputs=_dtmf(call),
+        recording_name=call.recording_name or "",
+        result=call.result,
+        sip_code=principal.sip_code if principal else None,
+        q850=principal.q850 if principal else None,
+        hangup_by=principal.hangup_by if principal else None,
+        campaign_id=call.campaign_id,
+        reconciled=call.reconciled,
     )
+
+
+def _transferred(call: Call, conversation: int) -> CallRecord:
+    """A conversation, or the try at one, that a transfer wanted: with the party that it dialled."""
+    assert call.ended_at is not None
+    target = call.principal(conversation)
+    assert target is not None
+    current = conversation == call.conversation
+    ended = call.conversation_ends.get(conversation) or (None if current else target.ended_at) or call.ended_at
+    disposition = of_leg(target)
+    started = target.dialing_at or target.created_at
+    agent, customer = _sides(call, target)
+    return CallRecord(
+        request_id=call.request_id,
+        conversation=conversation,
+        account_id=call.account,
+        agent_number=agent,
+        customer_number=customer,
+        caller_id=call.params.get("caller_id", ""),
+        dialed_number=target.number,
+        call_direction="inbound" if call.direction == "inbound" else "outbound-api",
+        destination_context=CONTEXTS.get(call.flow, "local_call"),
+        dial_status=disposition.dial_status,
+        call_status=disposition.call_status,
+        call_date=ended,
+        started_at=started,
+        answered_at=target.answered_at,
+        ended_at=ended,
+        call_duration=_seconds(started, ended),
+        billsec=_seconds(target.answered_at, ended) if target.answered_at else 0.0,
+        uniqueid=target.channel_id,
+        end_reason=end_reason(target),
+        dtmf_inputs=target.dtmf,
+        sip_code=target.sip_code,
+        q850=target.q850,
+        hangup_by=target.hangup_by,
+        campaign_id=call.campaign_id,
+        reconciled=target.reconciled,
+    )
+
+
+def _sides(call: Call, target: Leg) -> tuple[str, str]:
+    """Numbers of agent and customer of a conversation with a party that was dialled for it."""
+    other = call.legs.get(target.other or 0)
+    if other is None:
+        return target.number, ""
+    return (other.number, target.number) if other.role == "agent" else (target.number, other.number)
 
 
 def _first_dialled(call: Call) -> str:
@@ -104,7 +156,7 @@ def _started(call: Call) -> datetime | None:
 
 
 def _dtmf(call: Call) -> str:
-    legs: list[Leg] = [leg for leg in call.legs.values() if leg.role != "agent"]
+    legs: list[Leg] = [leg for leg in call.legs.values() if leg.role != "agent" and not leg.conversation]
     return "".join(leg.dtmf for leg in legs)
 
 

@@ -15,6 +15,7 @@ from engine.sessions.session import Session
 async def hold(session: Session, order: Order) -> Mapping[str, Any]:
     """The party named, else the other side, hears music. 409 when it is held."""
     leg = named(session, order)
+    _not_in_consultation(session)
     await hold_leg(session, leg)
     return {"leg_id": leg.leg_id}
 
@@ -22,8 +23,14 @@ async def hold(session: Session, order: Order) -> Mapping[str, Any]:
 async def resume(session: Session, order: Order) -> Mapping[str, Any]:
     """The party named, else the one that is held, is back where it was. 409 when nobody is held."""
     leg = named(session, order, _held(session))
+    _not_in_consultation(session)
     await resume_leg(session, leg)
     return {"leg_id": leg.leg_id}
+
+
+def _not_in_consultation(session: Session) -> None:
+    if session.consult is not None:
+        raise StateConflict("an attended transfer is under way: swap, complete or cancel it")
 
 
 def _held(session: Session) -> Leg | None:

@@ -25,7 +25,7 @@ class CallTracking:
     post: Post = field(default_factory=NoPost)
 
     async def __call__(self, session: Session, params: Mapping[str, Any]) -> str | None:
-        caller = session.call.legs[1]
+        caller = session.call.first
         if not await answer(session, caller):
             return None
         voice = CallVoice(session, caller, self.post, facts_of(params))

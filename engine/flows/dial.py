@@ -20,7 +20,7 @@ CAUSES = {"busy": 17, "no_answer": 19, "rejected": 21, "failed": 3, "cancelled":
 
 async def dial_number(session: Session, params: Mapping[str, Any]) -> str | None:
     """``params``: dialed (digits), caller_id. The caller's leg stands in the call already."""
-    caller = session.call.legs[1]
+    caller = session.call.first
     bridge = ids.bridge_id(session.call.request_id)
     await session.step("destination")
     if not session.resumed:

@@ -12,7 +12,7 @@ UNALLOCATED = 1
 
 
 async def unknown_number(session: Session, _params: Mapping[str, Any]) -> str | None:
-    caller = session.call.legs[1]
+    caller = session.call.first
     if await answer(session, caller):
         await play(session, caller, *session.services.prompts["unknown_number"], longest=15)
     await hangup(session, caller, cause=UNALLOCATED)

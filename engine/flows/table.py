@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engine.flows.click_to_call import click_to_call
+from engine.flows.conversation import conversation
 from engine.flows.dial import dial_number
 from engine.flows.inbound import unknown_number
 from engine.flows.otp import otp
@@ -10,6 +11,7 @@ from engine.sessions.services import Flow
 
 FLOWS: Mapping[str, Flow] = {
     "click_to_call": click_to_call,
+    "conversation": conversation,
     "dial": dial_number,
     "otp": otp,
     "unknown_number": unknown_number,

@@ -19,3 +19,15 @@ class Conversation:
 
     def others(self, leg: Leg) -> list[Leg]:
         return [each for each in self.parties if each is not leg and each.alive]
+
+
+@dataclass(slots=True)
+class Consult:
+    """An attended transfer under way. ``wish``: complete, cancel or swap, until it is taken. ``swapped``: the transferer
+    talks to the transferee, and the target hears music."""
+
+    transferer: Leg
+    transferee: Leg
+    target: Leg | None = None
+    wish: str = ""
+    swapped: bool = False

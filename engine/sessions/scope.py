@@ -1,7 +1,9 @@
 """The call as a scope: whatever happens inside, leaving it hangs up what is left and writes exactly one end."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -57,11 +59,24 @@ async def _run_flow(session: Session, flow: Flow) -> tuple[str | None, str | Non
         return stopped, None
     try:
         await session.attempt(*(session.switch.stop_play(playback) for playback in session.stale))
-        return None, await _within_limits(session, flow)
+        while True:
+            try:
+                return None, await _within_limits(session, flow)
+            except asyncio.CancelledError:
+                _enter_another(session)
     except asyncio.CancelledError:
         return _stopped(session), None
     except Exception as error:  # noqa: BLE001 - a flow may fail in any way; it harms its own call alone
         return _failed(session, error), None
+
+
+def _enter_another(session: Session) -> None:
+    """A command took the call out of its flow; any other cancellation goes on."""
+    task = asyncio.current_task()
+    if not session.diverted or session.stop_reason is not None or task is None:
+        raise asyncio.CancelledError
+    session.diverted = False
+    task.uncancel()
 
 
 def _stopped(session: Session) -> str:
@@ -96,15 +111,29 @@ async def _within_limits(session: Session, flow: Flow) -> str | None:
 
 
 async def _with_background(session: Session, flow: Flow) -> str | None:
+    flow, params = _current(session, flow)
     try:
         async with asyncio.TaskGroup() as tasks:
             session.background = tasks
-            result = await flow(session, session.call.params)
+            result = await flow(session, params)
             for job in session.jobs:
                 job.cancel()
             return result
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from group
+    finally:
+        session.background = None
+
+
+def _current(session: Session, flow: Flow) -> tuple[Flow, Mapping[str, Any]]:
+    """The flow that the call was made for, or the one that a command took it to."""
+    diversion = session.call.diversion
+    if diversion is None:
+        return flow, session.call.params
+    other = session.services.flow_of(diversion.flow)
+    if other is None:
+        raise LookupError(f"no flow is called {diversion.flow!r}")
+    return other, {**session.call.params, **diversion.params}
 
 
 async def _close(session: Session, reason: str | None, result: str | None) -> None:

@@ -6,7 +6,7 @@ Nothing here is locked, because nothing here runs at the same time as something 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, Leg
 from engine.calls.states import IllegalMove
 from engine.errors import TelephonyError
-from engine.sessions.conversation import Conversation
+from engine.sessions.conversation import Consult, Conversation
 from engine.sessions.inbox import Inbox
 from engine.sessions.services import Services, Waiters
 from engine.store.port import CallEvent, JournalRecord, NewLeg
@@ -63,6 +63,10 @@ class Session:
     """Channel → the bridge it was put into."""
     conversation: Conversation | None = None
     """Who talks with whom just now."""
+    consult: Consult | None = None
+    """An attended transfer under way."""
+    diverted: bool = False
+    """A command took the call out of its flow: another one is to be entered."""
     inbox: Inbox = field(default_factory=Inbox)
     """What is wanted of the call from outside."""
     stop_reason: str | None = None
@@ -148,6 +152,13 @@ class Session:
             self.stop_reason = reason
             if self.task is not None:
                 self.task.cancel()
+
+    def divert(self, flow: str, params: Mapping[str, Any], leg: Leg) -> None:
+        """Take the call out of its flow, which is cancelled with its jobs, and into another, which is about ``leg``."""
+        if self.stop_reason is None and not self.closing and self.task is not None:
+            self.record(Kind.CALL_DIVERTED, flow=flow, params=dict(params), party=leg.n)
+            self.diverted = True
+            self.task.cancel()
 
     def live_legs(self) -> list[Leg]:
         return [leg for leg in self.call.legs.values() if leg.alive]

@@ -39,7 +39,7 @@ async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:
     """Note that these parties, who are in ``bridge``, talk; wait until the first of them has gone, and return it. Controls
     may change meanwhile who they are."""
     conversation = session.conversation = Conversation(bridge, list(legs))
-    if session.call.state not in ("talking", "held"):
+    if len(legs) > 1 and session.call.state not in ("talking", "held"):
         session.record(Kind.CALL_BRIDGED, bridge=bridge, legs=[leg.n for leg in legs])
     try:
         await session.until(conversation.over)

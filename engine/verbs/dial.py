@@ -1,8 +1,9 @@
 """Dial a party: one try, whose row is committed before Asterisk hears of it."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.calls import gate
 from engine.calls.events import Kind
@@ -44,6 +45,8 @@ class Dial:
     give_up: Callable[[], bool] | None = None
     given_up_as: Callable[[], str] | None = None
     """Says why, as it stands with the leg: ``cancelled`` otherwise."""
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """What else stands with the leg: ``conversation`` and ``other`` of one that a transfer wants."""
 
 
 async def dial(session: Session, options: Dial) -> Leg:
@@ -77,7 +80,15 @@ def _attempt(session: Session, options: Dial) -> Leg:
     except Forbidden as refusal:
         session.record(Kind.CALL_REFUSED, rule=refusal.rule, number=options.number)
         raise
-    return session.new_leg(options.role, options.number, target, attempt=options.attempt)
+    return session.new_leg(options.role, options.number, target, attempt=options.attempt, **options.known)
+
+
+async def announce(session: Session, options: Dial) -> Leg:
+    """Past the gate, the row of a try that ``dial`` with the same options places later. Raises Forbidden, StoreAway."""
+    leg = _attempt(session, options)
+    session.unplaced.add(leg.n)
+    await session.committed()
+    return leg
 
 
 async def _place(session: Session, leg: Leg, options: Dial) -> None:

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from engine.testkit.client import leg_of
-from tests.acceptance.live_calls import TONES, has, hear, none_of, talk
+from engine.testkit.client import at, leg_of
+from engine.testkit.poll import eventually
+from tests.acceptance.live_calls import LISTEN, TONES, Party, has, hear, none_of, talk
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("no_leaks")]
 
@@ -59,3 +60,220 @@ async def test_hold_mute_and_hang_up_one_leg(stack, phones):
     cdr = await stack.api.cdr(call.request_id)
     assert (cdr["dial_status"], cdr["call_status"]) == ("ANSWER", "ANSWERED")
     await call.control("hold", status=409)
+
+
+# -- transfers ---------------------------------------------------------------------------------------------------------
+
+
+def agrees(cdr, *, dialed, status="ANSWER", agent=None, customer=None):
+    assert (cdr["dialed_number"], cdr["dial_status"]) == (dialed, status), cdr
+    assert agent in (None, cdr["agent_number"])
+    assert customer in (None, cdr["customer_number"])
+
+
+async def records(stack, call, count):
+    """The CDRs of a call that ends, ascending; each agrees with what Asterisk wrote of the party that it is about."""
+    ended = await stack.api.wait_ended(call.request_id)
+    rows = await eventually(
+        lambda: _rows(stack, call.request_id, count), within=3, what=f"{count} CDRs", tell=lambda: story(stack, call)
+    )
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    assert {row["request_id"] for row in rows} == {call.request_id}
+    placed = [leg for leg in ended["legs"] if leg["channel"]]
+    cel = dict(await stack.ended_channels(*(leg["channel_id"] for leg in placed)))
+    for leg in placed:
+        history = cel[leg["channel_id"]]
+        assert (leg["answered_at"] is None) == (history.answered_at is None)
+        assert abs((at(leg["ended_at"]) - history.ended_at).total_seconds()) < 1
+    for row in rows[1:]:
+        history = cel[row["uniqueid"]]
+        talked = (history.ended_at - history.answered_at).total_seconds() if history.answered_at else 0.0
+        assert row["billsec"] <= talked + 1, (row, history)
+    return rows
+
+
+async def _rows(stack, request_id, count):
+    rows = await stack.api.cdrs(request_id)
+    return rows if len(rows) == count else None
+
+
+async def story(stack, call):
+    return await stack.api.story(call.request_id)
+
+
+async def test_a_blind_transfer_moves_the_peer(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    three.auto = None
+    moved = await call.control("transfer", "agent", to="103")
+    assert leg_of(moved["call"], "target")["leg_id"] == moved["leg_id"]
+    await agent.call.over()
+    incoming = await three.next_call()
+    (ringing,) = await hear(customer)
+    assert has(ringing, 440, 480), "no ringback"
+    incoming.accept()
+    await stack.api.wait_state(call.request_id, "talking")
+    target = Party(three, incoming)
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await customer.call.hang_up()
+    await incoming.over()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102", agent="101", customer="102")
+    agrees(second, dialed="103", agent="103", customer="102")
+    assert first["billsec"] > 0
+    assert second["billsec"] > LISTEN
+
+
+async def test_a_blind_transfer_to_who_is_busy_tells_so(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    three.auto = 486
+    await call.control("transfer", "agent", to="103")
+    await asyncio.gather(call.agent.call.over(), call.customer.call.over(15))
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", status="BUSY")
+    assert (await call.now())["end_reason"] == "completed"
+
+
+async def test_what_cannot_be_transferred_is_refused(stack, phones):
+    one, two, *_ = phones
+    call = await talk(stack.api, one, two)
+    assert "to" in (await call.control("transfer", "agent", to="101", status=422))["errors"]
+    assert "to" in (await call.control("transfer", "agent", to="102", status=422))["errors"]
+    assert "to" in (await call.control("transfer", "agent", status=422))["errors"]
+    assert (await call.control("transfer", "agent", to="19005551234", status=403))["errors"]["rule"] == "premium"
+    assert (await call.control("transfer", "agent", to="911", status=403))["errors"]["rule"] == "emergency"
+    await call.control("complete", status=409)
+    await call.control("transfer", "target", to="103", status=404)
+    reply = await stack.api2.post(f"/api/calls/{call.request_id}/control", {"action": "hold"})
+    assert reply.status == 404
+    at_agent, at_customer = await hear(call.agent, call.customer)
+    assert has(at_agent, call.customer.tone)
+    assert has(at_customer, call.agent.tone)
+    await call.agent.call.hang_up()
+    await records(stack, call, 1)
+
+
+async def consult(stack, call, target, auto=0.1):
+    """The agent consults ``target``; the three parties."""
+    target.auto = auto
+    await call.control("attended_transfer", "agent", to=target.extension)
+    third = Party(target, await target.next_call())
+    if auto is not None:
+        await third.call.answered()
+        await stack.api.wait_leg(call.request_id, "target", "up")
+    return call.agent, call.customer, third
+
+
+async def test_attended_transfer_swapped_and_completed(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer, target = await consult(stack, call, three)
+    at_agent, at_customer, at_target = await hear(agent, customer, target)
+    assert has(at_agent, target.tone)
+    assert has(at_target, agent.tone)
+    assert none_of(at_customer, agent.tone, target.tone)
+    assert at_customer.any(), "no music"
+    assert (await call.now())["state"] == "held"
+
+    await call.control("swap")
+    at_agent, at_customer, at_target = await hear(agent, customer, target)
+    assert has(at_agent, customer.tone)
+    assert has(at_customer, agent.tone)
+    assert none_of(at_target, agent.tone, customer.tone)
+
+    await call.control("complete")
+    await agent.call.over()
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    assert (await call.now())["state"] == "talking"
+    await target.call.hang_up()
+    await customer.call.over()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102", agent="101", customer="102")
+    agrees(second, dialed="103", agent="103", customer="102")
+
+
+@pytest.mark.parametrize("how", ["busy", "cancel", "star", "target hangs up"])
+async def test_attended_transfer_that_comes_back(stack, phones, how):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    if how == "busy":
+        three.auto = 486
+        begun = await call.control("attended_transfer", "agent", to="103")
+        assert begun["call"]["state"] == "held"
+        await eventually(lambda: _failed(stack, call), within=5, what="a transfer that failed")
+    else:
+        *_, target = await consult(stack, call, three)
+        if how == "cancel":
+            await call.control("cancel")
+        elif how == "star":
+            agent.call.press("*")
+        else:
+            await target.call.hang_up()
+        await target.call.over()
+    await stack.api.wait_state(call.request_id, "talking")
+    at_agent, at_customer = await hear(agent, customer)
+    assert has(at_agent, customer.tone)
+    assert has(at_customer, agent.tone)
+    await customer.call.hang_up()
+    await agent.call.over()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", status="BUSY" if how == "busy" else "ANSWER")
+
+
+async def test_attended_transfer_whose_transferer_leaves_while_it_rings(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer, target = await consult(stack, call, three, auto=None)
+    at_agent, at_customer = await hear(agent, customer)
+    assert has(at_agent, 440, 480)
+    assert none_of(at_customer, 440)
+    await agent.call.hang_up()
+    await eventually(lambda: _free(stack, call), within=5, what="transferee off hold")
+    (at_customer,) = await hear(customer)
+    assert has(at_customer, 440, 480)
+    target.call.accept()
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await customer.call.hang_up()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103")
+
+
+async def _failed(stack, call):
+    return "call.transfer_failed" in [event["type"] for event in await stack.api.events(call.request_id)]
+
+
+async def _free(stack, call):
+    return leg_of(await stack.api.call(call.request_id), "customer")["state"] == "up"
+
+
+@pytest.mark.parametrize("who", ["agent", "customer"])
+async def test_attended_transfer_ends_with_who_hangs_up(stack, phones, who):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer, target = await consult(stack, call, three)
+    if who == "agent":
+        await agent.call.hang_up()
+        await stack.api.wait_state(call.request_id, "talking")
+        at_customer, at_target = await hear(customer, target)
+        assert has(at_customer, target.tone)
+        assert has(at_target, customer.tone)
+        await target.call.hang_up()
+    else:
+        await customer.call.hang_up()
+    await asyncio.gather(*(party.call.over() for party in (agent, customer, target)))
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103")

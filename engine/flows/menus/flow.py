@@ -70,7 +70,7 @@ class Ivr:
         """``params``: ``menu``, else ``dialed``, names it. After a restart the last menu is entered again; whoever talks
         goes on talking."""
         book = self.menus.book
-        caller = session.call.legs[1]
+        caller = session.call.first
         if not await answer(session, caller):
             return None
         voice = CallVoice(session, caller, self.post, facts_of(params))
