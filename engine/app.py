@@ -42,6 +42,7 @@ from engine.sessions.services import Flow, Services
 from engine.store.accounts import PgAccounts
 from engine.store.calls import PgCalls
 from engine.store.journal import PgJournal
+from engine.store.lists import PgLists
 from engine.store.media import PgMedia
 from engine.store.migrate import migrate
 from engine.store.operators import HANGUP, RELOAD, Operators
@@ -122,6 +123,7 @@ class Engine:
         self.transcriptions = media.transcriptions(config, PgTranscripts(self.database))
         self.speaker = synthesizer(config)
         self.otp_templates = PgOtpTemplates(self.database)
+        self.lists = PgLists(self.database)
         self.codes = Codes()
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
@@ -208,6 +210,7 @@ class Engine:
             objects=self.objects,
             transcripts=self.transcriptions.table,
             otp_templates=self.otp_templates,
+            lists=self.lists,
             codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,

@@ -1,7 +1,7 @@
 """Every route there is. What is not here is not served and not documented."""
 
 from engine.api import calls, control, docs, health, media, objects, otp_templates, recordings, transcripts, webhooks
-from engine.api.cpaas import cdr, click_to_call, outbound_call
+from engine.api.cpaas import cdr, click_to_call, lists, outbound_call
 from engine.api.route import OpenRoute, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -15,6 +15,7 @@ ROUTES: tuple[Route, ...] = (
     *objects.ROUTES,
     *media.ROUTES,
     *otp_templates.ROUTES,
+    *lists.ROUTES,
     *webhooks.ROUTES,
 )
 OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, health.ROUTES)

@@ -207,6 +207,7 @@ class World:
         self.media = FakeMedia()
         self.transcripts = FakeTranscripts()
         self.templates = FakeOtpTemplates()
+        self.lists: Any = None
         self.hooks = FakeHooks()
         self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
@@ -224,7 +225,7 @@ class World:
         store: Any = self.store
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
-            media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.engine.codes,
+            media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists, self.engine.codes,
             registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 
