@@ -1,6 +1,18 @@
 """Every route there is. What is not here is not served and not documented."""
 
-from engine.api import calls, control, docs, health, media, objects, otp_templates, recordings, transcripts, webhooks
+from engine.api import (
+    calls,
+    control,
+    docs,
+    health,
+    media,
+    objects,
+    otp_templates,
+    recordings,
+    transcripts,
+    voicemail_broadcast,
+    webhooks,
+)
 from engine.api.cpaas import cdr, click_to_call, lists, outbound_call
 from engine.api.route import OpenRoute, Route
 
@@ -16,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     *media.ROUTES,
     *otp_templates.ROUTES,
     *lists.ROUTES,
+    *voicemail_broadcast.ROUTES,
     *webhooks.ROUTES,
 )
 OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, health.ROUTES)

@@ -34,6 +34,7 @@ def call_view(call: Call) -> dict[str, Any]:
         "reconciled": call.reconciled,
         "recording_name": call.recording_name,
         "legs": [_leg(call.legs[n]) for n in sorted(call.legs)],
+        **({"meta_data": call.params["meta_data"]} if "meta_data" in call.params else {}),
     }
 
 

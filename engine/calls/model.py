@@ -143,7 +143,8 @@ class Call:
         dialled = [leg for leg in meant if leg.role in _DIALLED]
         candidates = dialled or meant
         if candidates and candidates[-1].why == "elsewhere":
-            candidates = [leg for leg in candidates if leg.answered_at] or candidates
+            answered = [leg for leg in candidates if leg.answered_at]
+            candidates = [leg for leg in answered if leg.why != "elsewhere"] or answered or candidates
         return candidates[-1] if candidates else None
 
     def apply(self, event: Event) -> None:
@@ -290,7 +291,8 @@ def _leg_answered(call: Call, leg: Leg | None, event: Event) -> None:
         return
     leg.answered_at = event.at
     leg.reconciled = leg.reconciled or bool(event.data.get("reconciled"))
-    if leg.role != "agent" and leg is call.principal():
+    first_of_several = call.answered_at is None and leg.role in _DIALLED
+    if first_of_several or (leg.role != "agent" and leg is call.principal()):
         call.answered_at = event.at
 
 

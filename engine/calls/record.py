@@ -1,6 +1,6 @@
 """From a call that has ended to its CDR: one per conversation or try (CONTRACT §3). Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.calls.disposition import ANSWER, end_reason, of_call, of_leg
@@ -10,6 +10,8 @@ CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local
             "dial": "local_call", "ivr": "inbound", "call_tracking": "inbound", "instant_call": "instant_call",
             "voicemail_broadcast": "voicemail_broadcast", "unknown_number": "inbound"}  # fmt: skip
 """Flow → ``destination_context``."""
+ONE_PER_LEG = frozenset({"voicemail_broadcast"})
+"""Flows whose legs are tries at one number: each stands in the call history (request-type document)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,38 @@ class CallRecord:
 
 def records(call: Call) -> tuple[CallRecord, ...]:
     """The CDRs of a call that has ended, in the order of its conversations."""
+    if call.flow in ONE_PER_LEG and call.legs:
+        return tuple(_of_leg(call, leg, n) for n, leg in enumerate(call.legs.values()))
     later = sorted({leg.conversation for leg in call.legs.values()} - {0})
     return (_first(call), *(_transferred(call, conversation) for conversation in later))
+
+
+def _of_leg(call: Call, leg: Leg, conversation: int) -> CallRecord:
+    """The record of one of several tries at the same number."""
+    disposition, ended = of_leg(leg), leg.ended_at or call.ended_at
+    assert ended is not None
+    whole, principal = _first(call), leg is call.principal()
+    return replace(
+        whole,
+        conversation=conversation,
+        dialed_number=leg.number,
+        dial_status=disposition.dial_status,
+        call_status=disposition.call_status,
+        call_date=ended,
+        started_at=leg.dialing_at,
+        answered_at=leg.answered_at,
+        ended_at=ended,
+        call_duration=_seconds(leg.dialing_at or leg.created_at, ended),
+        billsec=_seconds(leg.answered_at, ended) if leg.answered_at else 0.0,
+        uniqueid=leg.channel_id,
+        end_reason=whole.end_reason if principal else end_reason(leg),
+        dtmf_inputs=leg.dtmf,
+        recording_name=whole.recording_name if principal else "",
+        result=whole.result if principal else None,
+        sip_code=leg.sip_code,
+        q850=leg.q850,
+        hangup_by=leg.hangup_by,
+    )
 
 
 def _first(call: Call) -> CallRecord:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.calls.model import Leg
+from engine.flows.restart import end_with_engine
 from engine.media.tts.port import Speech, Spoken
 from engine.media.tts.template import announcement
 from engine.sessions.session import Session
@@ -27,7 +28,8 @@ async def otp(session: Session, params: Mapping[str, Any]) -> str | None:
     engine. The password is ``services.codes``' to give, once."""
     code = session.services.codes.take(session.call.request_id)
     if code is None:
-        return await _lost(session)
+        await end_with_engine(session)
+        return NOT
     customer = await dial(
         session,
         Dial(
@@ -44,14 +46,6 @@ async def otp(session: Session, params: Mapping[str, Any]) -> str | None:
     with await session.services.speaker.speak_secret(_speech(params, code)) as spoken:
         await there
         return await _announce(session, customer, spoken, params["repeat"])
-
-
-async def _lost(session: Session) -> str:
-    """The process that knew the password is dead: whoever is on the line is hung up on, and nobody is called again."""
-    if not session.call.legs or session.live_legs():
-        session.stop("engine_restart")
-        await session.until(lambda: False)
-    return NOT
 
 
 async def _there(session: Session, customer: Leg) -> None:

@@ -7,6 +7,7 @@ from engine.flows.conversation import conversation
 from engine.flows.dial import dial_number
 from engine.flows.inbound import unknown_number
 from engine.flows.otp import otp
+from engine.flows.voicemail_broadcast import voicemail_broadcast
 from engine.sessions.services import Flow
 
 FLOWS: Mapping[str, Flow] = {
@@ -15,4 +16,5 @@ FLOWS: Mapping[str, Flow] = {
     "dial": dial_number,
     "otp": otp,
     "unknown_number": unknown_number,
+    "voicemail_broadcast": voicemail_broadcast,
 }

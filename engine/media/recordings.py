@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 TOLERANCE = 2.0
 """Seconds by which a recording may be shorter than the conversation before it is called incomplete."""
 TRIES = 4
+TOO_SHORT = {"voicemail_broadcast": 2.0}
+"""Flow → seconds up to which a recording is not kept (request-type document)."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Recordings:
             return
         try:
             merged = await self._merge(row)
+            await self._check_length(row, merged)
         except (NoSound, OSError, TelephonyError) as error:
             done = replace(row, state="failed", error=f"{type(error).__name__}: {error}")
         else:
@@ -91,6 +94,13 @@ class Recordings:
                 return
             await asyncio.sleep(0.2 * (turn + 1))
         raise NoSound(file)
+
+    async def _check_length(self, row: RecordingRow, merged: Merged) -> None:
+        """Raises NoSound for one that is dropped, whose file is gone then."""
+        call = replay(await self.calls.events(row.request_id) or [])
+        if merged.duration <= TOO_SHORT.get(call.flow, 0.0):
+            (self.folder / row.account / row.name).unlink(missing_ok=True)
+            raise NoSound(f"{merged.duration:.1f} s are not kept")
 
     async def _verified(self, row: RecordingRow, merged: Merged) -> RecordingRow:
         talked = await self._talk_time(row.request_id)

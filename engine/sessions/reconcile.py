@@ -32,8 +32,8 @@ FRESH = timedelta(seconds=30)
 SWEPT_EVERY = 60.0
 """Seconds between two sweeps for ghosts."""
 
-NEVER_PLACED_LATER = frozenset({"otp"})
-"""Flows whose secret died with the old process."""
+NEVER_PLACED_LATER = frozenset({"otp", "voicemail_broadcast"})
+"""Flows that end with their process: the secret of one died with it, the other is a try that counts."""
 
 
 class History(Protocol):

@@ -30,7 +30,7 @@ LEG_ENTERS_WITHIN = 1.0
 
 FILES_CLOSE_WITHIN = 2.0
 
-UNTOLD = {"otp": "not_announced"}
+UNTOLD = {"otp": "not_announced", "voicemail_broadcast": "not_left"}
 """Flow → result of a call whose flow came to tell none."""
 
 ABANDONED = "abandoned"

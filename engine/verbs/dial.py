@@ -47,6 +47,10 @@ class Dial:
     """Says why, as it stands with the leg: ``cancelled`` otherwise."""
     known: Mapping[str, Any] = field(default_factory=dict)
     """What else stands with the leg: ``conversation`` and ``other`` of one that a transfer wants."""
+    caller_name: str = ""
+    """Letters and digits, shown beside ``caller_id``."""
+    private: bool = False
+    """The party is not shown who calls."""
 
 
 async def dial(session: Session, options: Dial) -> Leg:
@@ -127,7 +131,7 @@ async def _create(session: Session, leg: Leg, options: Dial) -> None:
     session.requested.add(channel)
     done = await asyncio.gather(
         session.switch.create_channel(
-            channel, leg.endpoint, caller_id=options.caller_id, variables={"TIMEOUT(absolute)": str(limit)}
+            channel, leg.endpoint, caller_id=options.caller_id, variables=variables(options, limit)
         ),
         *([make_bridge(session, options.bridge)] if options.bridge else []),
         return_exceptions=True,
@@ -137,6 +141,16 @@ async def _create(session: Session, leg: Leg, options: Dial) -> None:
             raise outcome
     if not await session.until(lambda: channel in session.entered or not leg.alive, ENTERS_WITHIN):
         raise RequestTimedOut("the channel was not handed to us")
+
+
+def variables(options: Dial, limit: int) -> dict[str, str]:
+    """Of the channel. ``limit``: seconds that it lasts at most."""
+    made = {"TIMEOUT(absolute)": str(limit)}
+    if options.caller_name:
+        made["CONNECTEDLINE(name)"] = options.caller_name
+    if options.private:
+        made["CONNECTEDLINE(pres)"] = "prohib"
+    return made
 
 
 async def _to_be_placed_again(session: Session, leg: Leg) -> bool:

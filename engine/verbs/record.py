@@ -21,10 +21,13 @@ def recording_name(request_id: str) -> str:
     return f"{request_id}.wav"
 
 
-async def record_sides(session: Session, option: str, parties: dict[str, Leg], *, transcribe: bool = False) -> None:
+async def record_sides(
+    session: Session, option: str, parties: dict[str, Leg], *, transcribe: bool = False, spy: str = "in"
+) -> None:
     """Start recording. ``parties``: agent and customer → their legs, both up. ``transcribe`` wants both sides whatever
     the option, in a recording of its own where the option alone would not make one. Rows are committed first, so that
-    files never lie about that nobody knows of. What Asterisk refuses stands in the timeline; the call goes on."""
+    files never lie about that nobody knows of. ``spy`` ``both``: what a party hears is on its side too. What Asterisk
+    refuses stands in the timeline; the call goes on."""
     wanted = _wanted(session.call.request_id, option, transcribe=transcribe)
     if not wanted:
         return
@@ -32,7 +35,7 @@ async def record_sides(session: Session, option: str, parties: dict[str, Leg], *
         for name, sides_of in wanted.items():
             _begin(session, name, sides_of, parties)
         await session.committed()
-    _listen_to_all(session, SIDES["both" if transcribe else option], parties)
+    _listen_to_all(session, SIDES["both" if transcribe else option], parties, spy)
 
 
 def _wanted(request_id: str, option: str, *, transcribe: bool) -> dict[str, str]:
@@ -50,10 +53,10 @@ def _begin(session: Session, name: str, option: str, parties: dict[str, Leg]) ->
     session.record(Kind.RECORDING_STARTED, option=option, sides=files, **naming)
 
 
-def _listen_to_all(session: Session, sides: tuple[str, ...], parties: dict[str, Leg]) -> None:
+def _listen_to_all(session: Session, sides: tuple[str, ...], parties: dict[str, Leg], spy: str) -> None:
     for side in sides:
         leg = parties[side]
-        session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id)), f"record {side}")
+        session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id), spy), f"record {side}")
 
 
 def _row(
@@ -71,13 +74,13 @@ def _row(
     )
 
 
-async def _listen(session: Session, leg: Leg, file: str) -> None:
+async def _listen(session: Session, leg: Leg, file: str, spy: str) -> None:
     """A snoop channel that hears the party, and its recording: a channel in a bridge can't be recorded itself. After a
     restart, what the last process did of this is left as it is."""
     snoop = ids.snoop_id(leg.channel_id)
     try:
         if snoop not in session.entered:
-            await session.switch.snoop(leg.channel_id, snoop)
+            await session.switch.snoop(leg.channel_id, snoop, spy=spy)
             await session.until(lambda: snoop in session.entered or not leg.alive, ENTERS_WITHIN)
         with suppress(Clash):
             await session.switch.record(snoop, file)

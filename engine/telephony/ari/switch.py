@@ -65,9 +65,10 @@ class AriSwitch:
         variables: Mapping[str, str] | None = None,
         originator: str | None = None,
     ) -> Channel:
-        values = safe.variables(variables or {})
-        if caller_id:  # the called party's connected line is what the INVITE's From is made of
-            values["CONNECTEDLINE(all)"] = safe.party(caller_id)
+        values = {"CONNECTEDLINE(all)": safe.party(caller_id)} if caller_id else {}
+        values |= safe.variables(
+            variables or {}
+        )  # the called party's connected line is what the INVITE's From is made of
         reply = await self._link.call(
             "channels",
             "create",
