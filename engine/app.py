@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,11 @@ from engine.calls.model import Call
 from engine.commands.context import Context
 from engine.config import Config
 from engine.controls.table import CONTROLS
+from engine.dialer.brake import Brake
+from engine.dialer.callback import Callback
+from engine.dialer.dialer import Dialer
+from engine.dialer.kinds import Kind
+from engine.dialer.port import CALLBACK, DUE_CALLS
 from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.call_tracking import CallTracking
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
@@ -41,6 +47,7 @@ from engine.sessions.registry import Registry
 from engine.sessions.services import Flow, Services
 from engine.store.accounts import PgAccounts
 from engine.store.calls import PgCalls
+from engine.store.due import PgDue
 from engine.store.journal import PgJournal
 from engine.store.lists import PgLists
 from engine.store.media import PgMedia
@@ -124,6 +131,7 @@ class Engine:
         self.speaker = synthesizer(config)
         self.otp_templates = PgOtpTemplates(self.database)
         self.lists = PgLists(self.database)
+        self.due = PgDue(self.database, config.engine_id)
         self.codes = Codes()
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
@@ -135,6 +143,7 @@ class Engine:
             TRACKING: CallTracking(self.mail),
         }
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
+        self.dialer = self._dialer()
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
         self.hurry = asyncio.Event()
@@ -158,6 +167,19 @@ class Engine:
             codes=self.codes,
         )
 
+    def _dialer(self) -> Dialer:
+        trunks = {name: trunk.max_calls for name, trunk in self.config.trunks.items() if trunk.max_calls}
+        kinds: Mapping[str, Kind] = {CALLBACK: Callback()}
+        brake = Brake(
+            self.config.dialer.max_calls,
+            time.monotonic,
+            lambda: max(switch.round_trip for switch in self.switches.values()),
+        )
+        return Dialer(
+            self.config.engine_id, self.due, kinds, self.registry, self.calls, self.accounts, self.routes, brake,
+            self.accepting, trunks,
+        )  # fmt: skip
+
     def _flow_of(self, name: str) -> Flow | None:
         return self.inbound_flows.get(name) or FLOWS.get(name)
 
@@ -165,7 +187,7 @@ class Engine:
         return CelReader(CelFile(path, self.config.state / f"cel-{name}.json"), self._oldest_call)
 
     def _oldest_call(self) -> datetime | None:
-        return min((session.call.created_at for session in self.registry.sessions.values()), default=None)
+        return min((session.call.began_at for session in self.registry.sessions.values()), default=None)
 
     def _arrivals(self) -> Arrivals:
         phones = {phone.extension: phone.account for phone in self.config.softphones}
@@ -211,6 +233,7 @@ class Engine:
             transcripts=self.transcriptions.table,
             otp_templates=self.otp_templates,
             lists=self.lists,
+            due=self.due,
             codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,
@@ -234,6 +257,7 @@ class Engine:
         self._task(self.deliveries.run(), "web hooks")
         self._task(self.mail.run(), "mail")
         self._task(reconcile.sweep_forever(self.registry), "ghosts")
+        self._task(self.dialer.run(), "dialer")
         self._task(self._announce_ready(), "ready")
 
     async def _recall(self, seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
@@ -246,6 +270,7 @@ class Engine:
             await self.accounts.start()
             await self.calls.start()
             await self.journal.drained.wait()
+            await self.due.restart(self.config.engine_id)
             adopted = await reconcile.adopt(self.registry)
             await self.recordings.recover()
             await self.transcriptions.recover()
@@ -281,6 +306,7 @@ class Engine:
         """Refuse new calls, let live ones end for a while, leave the rest to the next engine, close in reverse."""
         self.notifier.send("STOPPING=1")
         self.registry.draining = True
+        await self.dialer.stop()
         await self._drain()
         abandoned = self.registry.abandon()
         if abandoned:
@@ -333,6 +359,8 @@ class Engine:
         in the outbox is for whichever engine takes it first."""
         if told in (None, CHANGED):
             self.deliveries.wake()
+        if told in (None, DUE_CALLS):
+            self.dialer.wake()
         elif told == RELOAD:
             self.reload()
         elif told is not None and told.startswith(HANGUP):

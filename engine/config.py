@@ -90,6 +90,8 @@ class Trunk(Model):
     """Addresses that INVITEs of this trunk come from; ``host`` when empty."""
     caller_id: Literal["from", "pai", "rpid"] = "from"
     """Where the caller's number stands: From alone, or also P-Asserted-Identity or Remote-Party-ID."""
+    max_calls: int | None = Field(default=None, gt=0)
+    """Due calls (campaigns, call-backs, instant calls) that one engine sends over it at once; no limit when not set."""
 
 
 class Softphone(Model):
@@ -205,6 +207,13 @@ class MailServer(Model):
     sender: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
+class Dialer(Model):
+    """What is dialled later, or many times."""
+
+    max_calls: int = Field(default=300, ge=1, le=10_000)
+    """Due calls that this engine has under way at once, at most; fewer while Asterisk is overloaded."""
+
+
 class Config(Model):
     engine_id: Name = "e1"
     state: Path
@@ -224,6 +233,7 @@ class Config(Model):
     bucket: Bucket | None = None
     media: MediaLibrary = MediaLibrary()
     stt: Stt = Stt()
+    dialer: Dialer = Dialer()
     menus: Path | None = None
     """Folder of menu files; ``menus`` beside the configuration when it is not named."""
     mail: MailServer | None = None

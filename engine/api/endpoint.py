@@ -25,7 +25,7 @@ def endpoint(
         limiter.take(identity.account)
         body: Mapping[str, Any] = {}
         fields: Mapping[str, Any] = {}
-        if route.body is not None:
+        if route.body is not None and (request.body_exists or route.query is None):
             body = await read_object(request, limit=limit)
             fields = route.body.parse(body)
         elif route.query is not None:

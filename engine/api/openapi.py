@@ -89,7 +89,8 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": dict(route.upload)}
     if route.body is not None:
         reference = {"$ref": f"#/components/schemas/{route.body.name}"}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+        required = route.query is None
+        operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": reference}}}
     return operation
 
 

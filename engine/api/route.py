@@ -71,6 +71,7 @@ class Route:
     answers: Mapping[int, Answer]
     body: Schema | None = None
     query: Schema | None = None
+    """With ``body`` too: the fields may come either way."""
     upload: Mapping[str, Any] | None = None
     """Content type → media type object, of a body that the handler reads itself."""
     parameters: tuple[Field, ...] = ()

@@ -13,11 +13,12 @@ from engine.api import (
     voicemail_broadcast,
     webhooks,
 )
-from engine.api.cpaas import cdr, click_to_call, lists, outbound_call
+from engine.api.cpaas import callback, cdr, click_to_call, lists, outbound_call
 from engine.api.route import OpenRoute, Route
 
 ROUTES: tuple[Route, ...] = (
     *click_to_call.ROUTES,
+    *callback.ROUTES,
     *outbound_call.ROUTES,
     *cdr.ROUTES,
     *calls.ROUTES,

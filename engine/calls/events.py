@@ -13,6 +13,8 @@ from typing import Any
 
 class Kind(StrEnum):
     CALL_CREATED = "call.created"
+    CALL_CHANGED = "call.changed"
+    CALL_PLACED = "call.placed"
     CALL_STEP = "call.step"
     CALL_BRIDGED = "call.bridged"
     CALL_UNBRIDGED = "call.unbridged"

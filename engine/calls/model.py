@@ -119,11 +119,20 @@ class Call:
     slot: str | None = None
     """Where it is parked."""
     diversion: Diversion | None = None
+    scheduled_at: datetime | None = None
+    """When it is, or was, to be dialled; null: at once."""
+    placed_at: datetime | None = None
+    """When a scheduled call's time had come."""
 
     @property
     def first(self) -> Leg:
         """The party that the call's flow is about, when it is about one: who called, unless a diversion says another."""
         return self.legs[(self.diversion.leg if self.diversion else None) or 1]
+
+    @property
+    def began_at(self) -> datetime:
+        """From when on it could dial."""
+        return self.placed_at or self.created_at
 
     @property
     def alive(self) -> bool:
@@ -190,7 +199,23 @@ def created(event: Event) -> Call:
         state=CallState(data.get("state", CallState.QUEUED)),
         recording_name=data.get("recording_name"),
         seq=event.seq,
+        scheduled_at=_time(data.get("scheduled_at")),
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _changed(call: Call, _leg: Leg | None, event: Event) -> None:
+    call.params = event.data["params"]
+    call.scheduled_at = _time(event.data.get("scheduled_at"))
+
+
+def _placed(call: Call, _leg: Leg | None, event: Event) -> None:
+    call.placed_at = event.at
+    call.server = event.data.get("server", call.server)
+    call.params = event.data.get("params", call.params)
 
 
 def _step(call: Call, _leg: Leg | None, event: Event) -> None:
@@ -332,6 +357,8 @@ def _recording_started(call: Call, _leg: Leg | None, event: Event) -> None:
 
 
 _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
+    Kind.CALL_CHANGED: _changed,
+    Kind.CALL_PLACED: _placed,
     Kind.CALL_STEP: _step,
     Kind.CALL_BRIDGED: _bridged,
     Kind.CALL_TRANSFERRING: _transferring,

@@ -114,7 +114,7 @@ def _first(call: Call) -> CallRecord:
         started_at=started,
         answered_at=answered,
         ended_at=ended,
-        call_duration=_seconds(started or call.created_at, ended),
+        call_duration=_seconds(started or call.began_at, ended),
         billsec=_seconds(answered, ended) if answered else 0.0,
         uniqueid=call.legs[1].channel_id if 1 in call.legs else "",
         end_reason=call.end_reason,

@@ -28,6 +28,7 @@ _C, _L, _K = CallState, LegState, Kind
 _LIVE = (_C.QUEUED, _C.CONNECTING, _C.IN_FLOW, _C.TALKING, _C.HELD)
 
 CALL_MOVES: dict[tuple[CallState, Kind], CallState] = {
+    (_C.SCHEDULED, _K.CALL_PLACED): _C.QUEUED,
     (_C.SCHEDULED, _K.LEG_CREATED): _C.CONNECTING,
     (_C.QUEUED, _K.LEG_CREATED): _C.CONNECTING,
     (_C.CONNECTING, _K.LEG_ANSWERED): _C.IN_FLOW,
@@ -41,10 +42,10 @@ CALL_MOVES: dict[tuple[CallState, Kind], CallState] = {
 }
 
 _KEEPS_LIVE = frozenset(Kind) - {
-    _K.CALL_CREATED, _K.CALL_BRIDGED, _K.CALL_UNBRIDGED, _K.CALL_HELD, _K.CALL_RESUMED, _K.CALL_ENDED,
+    _K.CALL_CREATED, _K.CALL_CHANGED, _K.CALL_PLACED, _K.CALL_BRIDGED, _K.CALL_UNBRIDGED, _K.CALL_HELD, _K.CALL_RESUMED, _K.CALL_ENDED,
 }  # fmt: skip
 _KEEPS: dict[CallState, frozenset[Kind]] = {
-    _C.SCHEDULED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED}),
+    _C.SCHEDULED: frozenset({_K.CALL_CHANGED, _K.CALL_STEP, _K.CALL_REFUSED}),
     **dict.fromkeys(_LIVE, _KEEPS_LIVE),
     _C.QUEUED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED, _K.CALL_ADOPTED}),
     _C.ENDED: frozenset({_K.RECORDING_READY, _K.RECORDING_FAILED, _K.TRANSCRIPT_READY, _K.TRANSCRIPT_FAILED}),

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from engine.calls.events import Event
 from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
+from engine.calls.states import CallState
 from engine.commands.context import Context
 from engine.errors import NotFound, StateConflict
 from engine.ids import is_request_id, is_transcript_recording
@@ -59,6 +60,10 @@ async def _several(ctx: Context, account: str, request_ids: Sequence[str]) -> li
 async def end(ctx: Context, account: str, request_id: str) -> None:
     """End it, or cancel it before it began. Raises NotFound, StateConflict when it has ended already."""
     call = await show(ctx, account, request_id)
+    if call.state is CallState.SCHEDULED:
+        if await ctx.due.cancel(account, request_id, at=ctx.now()) is None:
+            return
+        call = await show(ctx, account, request_id)  # its time has just come
     if not call.alive:
         raise StateConflict("the call has ended already")
     await ctx.engine.end_call(request_id)

@@ -35,7 +35,7 @@ async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: K
 
     Raises InvalidFields, Forbidden (gate, route), StateConflict (key used with another body), Unavailable.
     """
-    params = _params(identity.account, command)
+    params = params_of(identity.account, command)
     account = identity.account.account
     request_id = await ctx.calls.next_request_id()
 
@@ -43,7 +43,7 @@ async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: K
         ctx.engine.accepting()
         call = _new_call(ctx, account, request_id, params)
         try:
-            _pass_gate(ctx, identity.account, params)
+            pass_gate(ctx, identity.account, params, live=ctx.engine.live_calls(account))
         except Forbidden as refusal:
             await refusals.record(ctx, call, refusal)
             raise
@@ -56,7 +56,8 @@ async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: K
     return str(answer["request_id"])
 
 
-def _params(account: Account, command: ClickToCall) -> dict[str, Any]:
+def params_of(account: Account, command: ClickToCall) -> dict[str, Any]:
+    """Of the call, numbers normalised. Raises InvalidFields."""
     numbers, wrong = {}, {}
     for name in ("agent_number", "destination_number", "caller_id"):
         try:
@@ -74,8 +75,8 @@ def _params(account: Account, command: ClickToCall) -> dict[str, Any]:
     }
 
 
-def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
-    live = ctx.engine.live_calls(account.account)
+def pass_gate(ctx: Context, account: Account, params: Mapping[str, Any], *, live: int) -> None:
+    """Raises Forbidden. ``live``: the account's calls at the time of dialling."""
     table = ctx.routes.current()
     for number in (params["agent_number"], params["customer_number"]):
         gate.check(account, number, params["caller_id"], live_calls=live)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from engine.calls.model import Call
 from engine.config import Config
 from engine.dialer.contacts.port import Lists
+from engine.dialer.port import DueCalls
 from engine.media.library.library import Library
 from engine.media.objects.port import Objects
 from engine.media.stt.port import TranscriptTable
@@ -73,6 +74,7 @@ class Context:
     transcripts: TranscriptTable
     otp_templates: OtpTemplates
     lists: Lists
+    due: DueCalls
     codes: Codes = field(default_factory=Codes)
     """One-time passwords, handed to their calls in memory alone."""
     registry: CollectorRegistry = field(default_factory=_registry)

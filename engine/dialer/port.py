@@ -19,6 +19,9 @@ CALLBACK, INSTANT, CAMPAIGN, FOLLOW_UP = "callback", "instant", "campaign", "fol
 RETRYABLE = ("BUSY", "NOANSWER", "CANCEL", "CHANUNAVAIL", "CONGESTION")
 """Dial statuses after which there may be another try. An unallocated number (404, cause 1) is never tried again."""
 
+DUE_CALLS = "due_calls"
+"""What the listener hears when something may be due sooner than was known."""
+
 DND, EXPIRED, CANCELLED, REFUSED = "DND", "EXPIRED", "CANCELLED", "REFUSED"
 """Results of what was not dialled; REFUSED: the gate or the route table said no."""
 

@@ -11,6 +11,7 @@ from engine.flows.voicemail_broadcast import voicemail_broadcast
 from engine.sessions.services import Flow
 
 FLOWS: Mapping[str, Flow] = {
+    "callback": click_to_call,
     "click_to_call": click_to_call,
     "conversation": conversation,
     "dial": dial_number,

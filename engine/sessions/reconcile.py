@@ -99,7 +99,7 @@ async def _history(
 ) -> Mapping[str, History]:
     if not open_legs:
         return {}
-    since = min((session.call.created_at for session in sessions), default=registry.services.now())
+    since = min((session.call.began_at for session in sessions), default=registry.services.now())
     return await cel.lookup(set(open_legs), since)
 
 
@@ -152,7 +152,7 @@ def _adopted(session: Session) -> None:
 
 
 def _placeable(session: Session) -> bool:
-    age = session.services.now() - session.call.created_at
+    age = session.services.now() - session.call.began_at
     return age < FRESH and session.call.flow not in NEVER_PLACED_LATER
 
 

@@ -138,6 +138,12 @@ class Registry:
         for leg in session.call.legs.values():
             self.foreign.pop(leg.channel_id, None)
 
+    def take_up(self, call: Call, account: Account, switch: Switch) -> Session:
+        """Run the flow of a call whose beginning is committed: one that was due."""
+        session = self.register(call, account, switch)
+        self.run(session)
+        return session
+
     def run(self, session: Session) -> None:
         """Run a registered call in a task of its own."""
         session.task = self.spawn(self._run(session), f"call {session.call.request_id}")

@@ -100,7 +100,7 @@ def _failed(session: Session, error: Exception) -> str:
 
 async def _within_limits(session: Session, flow: Flow) -> str | None:
     """Raises CallLimit when the call is as long as it may be."""
-    elapsed = (session.services.now() - session.call.created_at).total_seconds()
+    elapsed = (session.services.now() - session.call.began_at).total_seconds()
     try:
         async with asyncio.timeout(max(session.account.limits.max_duration - elapsed, 0)) as limit:
             return await _with_background(session, flow)

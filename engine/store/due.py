@@ -1,1 +1,249 @@
-"""Due calls."""
+"""Due calls: added, changed, claimed, placed and ended."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from engine.calls.events import Event, Kind
+from engine.dialer import pace, scheduled
+from engine.dialer.port import Claimed, Claims, Due, NewDue, Placed, Rules, account_lane
+from engine.store import rows
+from engine.store.due_lanes import Lane, Serving, lane_of
+from engine.store.entry import encode
+from engine.store.pool import Database
+from engine.store.port import CallEvent, JournalRecord, NewCall
+from engine.store.queries import query
+from engine.store.writer import arrays
+
+LOW = 200
+"""Due calls of a lane under which its feeder is asked for more."""
+LONGEST = 1.0
+"""Seconds until lanes are looked at again, whatever was heard."""
+_COLUMNS = tuple(Due.__dataclass_fields__)
+
+
+class PgDue:
+    """Implements ``engine.dialer.port.DueCalls`` and ``Dialing``. ``engine``: in whose name scheduled calls are kept."""
+
+    def __init__(self, database: Database, engine: str) -> None:
+        self._database = database
+        self._engine = engine
+
+    # -- DueCalls ----------------------------------------------------------------------------------------------------
+
+    async def add(self, *calls: NewDue) -> list[int]:
+        async with self._database.transaction() as connection:
+            ids = [await self._add(connection, each) for each in calls]
+            for lane, account in {(_lane(each), each.account) for each in calls}:
+                first = min(each.due_at for each in calls if _lane(each) == lane)
+                await connection.execute(query("due_lane"), lane, account, first)
+            await connection.execute(query("due_told"))
+        return ids
+
+    async def _add(self, connection: asyncpg.Connection, due: NewDue) -> int:
+        due_id: int = await connection.fetchval(
+            query("due_add"), _lane(due), due.kind, due.account, due.number, json.dumps(dict(due.params)), due.due_at,
+            due.expires_at, due.max_attempts, due.retry_seconds, list(due.retry_on), due.request_id, due.code,
+            due.code_item,
+        )  # fmt: skip
+        if due.request_id:
+            now: datetime = await connection.fetchval("SELECT now()")
+            call = NewCall(
+                request_id=due.request_id,
+                account=due.account,
+                flow=due.flow,
+                direction="outbound",
+                engine=self._engine,
+                created_at=now,
+                params=due.params,
+                scheduled_at=due.due_at,
+            )
+            await _write(connection, call, CallEvent(due.request_id, scheduled.created(call)))
+            await connection.execute(query("due_stands"), due.request_id, due_id)
+        return due_id
+
+    async def get(self, account: str, due_id: int) -> Due | None:
+        row = await self._database.fetchrow("due_get", account, due_id)
+        return _due(row) if row else None
+
+    async def by_request(self, account: str, request_id: str) -> Due | None:
+        row = await self._database.fetchrow("due_by_request", account, request_id)
+        return _due(row) if row else None
+
+    async def by_code(self, account: str, code: str) -> list[Due]:
+        return [_due(row) for row in await self._database.fetch("due_by_code", account, code)]
+
+    async def change(
+        self, account: str, request_id: str, *, params: Mapping[str, Any], number: str, due_at: datetime
+    ) -> str | None:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(query("due_of_request_locked"), account, request_id)
+            if row is None or row["state"] in ("placed", "done") or row["attempt"]:
+                return row["state"] if row else "unknown"
+            now = await connection.fetchval("SELECT now()")
+            event = scheduled.changed(await _timeline(connection, request_id), params, due_at, now)
+            await connection.execute(query("due_change"), row["id"], json.dumps(dict(params)), number, due_at)
+            await connection.execute(query("due_call_params"), request_id, json.dumps(dict(params)), due_at)
+            await _write(connection, CallEvent(request_id, event))
+            await connection.execute(query("due_lane"), row["lane"], account, due_at)
+            await connection.execute(query("due_told"))
+        return None
+
+    async def cancel(self, account: str, request_id: str, *, at: datetime) -> str | None:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(query("due_of_request_locked"), account, request_id)
+            if row is None or row["state"] in ("placed", "done"):
+                return row["state"] if row else "unknown"
+            await connection.execute(query("due_cancel"), row["id"], at)
+            if not row["attempt"]:
+                await _write(connection, *scheduled.ended(await _timeline(connection, request_id), "cancelled", at))
+        return None
+
+    # -- Dialing -----------------------------------------------------------------------------------------------------
+
+    async def alive(self, engine: str, lease: float) -> int:
+        await self._database.fetchval("due_alive", engine, lease)
+        await self._database.fetchval("due_given_back", None)
+        return int(await self._database.fetchval("due_engines"))
+
+    async def restart(self, engine: str) -> int:
+        return int(await self._database.fetchval("due_given_back", engine))
+
+    async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
+        async with self._database.transaction() as connection:
+            found = await connection.fetch(query("due_lanes_ready"), pace.AHEAD, concurrent)
+            if not found:
+                again = await connection.fetchval(query("due_next_wake"))
+                return Claims((), (), (), _seconds(again))
+            return await self._serve(connection, engine, [lane_of(row) for row in found], room, full)
+
+    async def _serve(
+        self, connection: asyncpg.Connection, engine: str, lanes: Sequence[Lane], room: int, full: Sequence[str]
+    ) -> Claims:
+        names, accounts = [lane.name for lane in lanes], [lane.account for lane in lanes]
+        flying = {row["lane"]: row for row in await connection.fetch(query("due_flying"), names, accounts)}
+        serving = Serving(engine, room, frozenset(full))
+        wanted = [serving.want(lane, flying[lane.name]["of_lane"], flying[lane.name]["of_account"]) for lane in lanes]
+        counts = [len(want.instants) for want in wanted]
+        untils = [want.until for want in wanted]
+        taken = await connection.fetch(query("due_take"), names, counts, untils, engine) if any(counts) else []
+        now = lanes[0].now
+        soon = now + timedelta(seconds=60)
+        left = {row["lane"]: row for row in await connection.fetch(query("due_left"), names, soon, LOW, accounts)}
+        claimed: list[Claimed] = []
+        for want in wanted:
+            mine = sorted(
+                (row for row in taken if row["lane"] == want.lane.name), key=lambda row: (row["due_at"], row["id"])
+            )
+            claimed += _claimed(mine, want.instants, want.lane.rules, now)
+            want.took(len(mine), left[want.lane.name])
+        await connection.execute(
+            query("due_lanes_served"),
+            names,
+            [want.next_at for want in wanted],
+            [engine if want.taken else None for want in wanted],
+            [want.wake_at for want in wanted],
+        )
+        return Claims(
+            calls=claimed,
+            hungry=[w.lane.name for w in wanted if not w.lane.fed and not w.over and left[w.lane.name]["left"] < LOW],
+            drained=[w.lane.name for w in wanted if w.drained],
+            again=min((want.again for want in wanted), default=LONGEST),
+        )
+
+    async def place(self, engine: str, claimed: Claimed, call: NewCall, server: str) -> Placed:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(query("due_mine"), claimed.due.id, engine, claimed.claim)
+            if row is None:
+                again = await connection.fetchval(query("due_placed_before"), claimed.due.id, call.request_id, engine)
+                return Placed(await _timeline(connection, call.request_id) if again else ())
+            if row["request_id"] == call.request_id and not row["attempt"]:
+                timeline = await _timeline(connection, call.request_id)
+                event = scheduled.placed(timeline, call.params, server, call.created_at)
+                await _write(connection, CallEvent(call.request_id, event))
+                timeline = [*timeline, event]
+            else:
+                timeline = [_created(call, server)]
+                await _write(connection, call, CallEvent(call.request_id, timeline[0]))
+            await connection.execute(query("due_placed"), claimed.due.id, call.request_id, engine)
+        return Placed(timeline)
+
+    async def postpone(self, engine: str, claimed: Claimed, until: datetime | None) -> None:
+        await self._database.fetchval("due_postpone", claimed.due.id, engine, claimed.claim, until)
+
+    async def skip(self, engine: str, claimed: Claimed, result: str, *, at: datetime) -> bool:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(query("due_skip"), claimed.due.id, engine, claimed.claim, result, at)
+            if row is None:
+                return False
+            if row["request_id"] and not row["attempt"]:
+                timeline = await _timeline(connection, row["request_id"])
+                await _write(connection, *scheduled.ended(timeline, _REASONS.get(result, "cancelled"), at))
+            if row["campaign_id"]:
+                await connection.execute(query("due_drained_wake"), row["lane"], row["account"])
+        return True
+
+    async def tries(self, account: str, number: str) -> tuple[Sequence[datetime], datetime]:
+        async with self._database.acquire() as connection:
+            found = await connection.fetch(query("due_tries_of"), account, number)
+            return [row["at"] for row in found], await connection.fetchval("SELECT clock_timestamp()")
+
+    async def lost(self, older: float) -> int:
+        await self._database.fetchval("due_forget_dialers")
+        await self._database.fetchval("due_forget_tries")
+        return len(await self._database.fetch("due_lost", older))
+
+
+_REASONS = {"DND": "dnd", "EXPIRED": "timeout", "REFUSED": "gate"}
+"""Result of what was not dialled → end reason of the scheduled call that stood for it."""
+
+
+def _lane(due: NewDue) -> str:
+    return due.lane or account_lane(due.account)
+
+
+def _created(call: NewCall, server: str) -> Event:
+    data = {
+        "request_id": call.request_id,
+        "account": call.account,
+        "flow": call.flow,
+        "direction": call.direction,
+        "params": dict(call.params),
+        "campaign_id": call.campaign_id,
+        "server": server,
+    }
+    return Event(Kind.CALL_CREATED, call.created_at, None, data, seq=1)
+
+
+async def _write(connection: asyncpg.Connection, *records: JournalRecord) -> None:
+    """As the journal writes it, within this transaction."""
+    await connection.fetchval(query("journal_write"), *arrays([encode(each) for each in records]))
+
+
+async def _timeline(connection: asyncpg.Connection, request_id: str) -> list[Event]:
+    return [rows.event(row) for row in await connection.fetch(query("events_of"), [request_id])]
+
+
+def _claimed(
+    found: Sequence[asyncpg.Record], instants: Sequence[datetime], rules: Rules, now: datetime
+) -> list[Claimed]:
+    return [
+        Claimed(_due(row), row["claim"], (max(instant, row["due_at"]) - now).total_seconds(), rules)
+        for row, instant in zip(found, instants, strict=False)
+    ]
+
+
+def _due(row: asyncpg.Record) -> Due:
+    values = {name: row[name] for name in _COLUMNS}
+    values["params"] = json.loads(row["params"])
+    values["outcome"] = json.loads(row["outcome"]) if row["outcome"] else None
+    values["retry_on"] = tuple(row["retry_on"])
+    return Due(**values)
+
+
+def _seconds(again: float | None) -> float:
+    """Until a lane is to be looked at that is not yet."""
+    return LONGEST if again is None else min(max(again - pace.AHEAD, 0.02), LONGEST)

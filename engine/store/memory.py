@@ -141,7 +141,7 @@ class MemoryCalls:
             del self._keys[account, key]
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
-        found = [stored for stored in self._newest() if stored.state != "ended" and stored.call.engine == engine]
+        found = [stored for stored in self._newest() if stored.state == "live" and stored.call.engine == engine]
         return [(stored.call, stored.timeline) for stored in reversed(found)]
 
     async def is_live(self, request_ids: Sequence[str]) -> set[str]:

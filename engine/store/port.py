@@ -179,7 +179,7 @@ class Calls(Protocol):
         the key since stays."""
 
     async def live(self, engine: str) -> list[tuple[NewCall, list[Event]]]:
-        """Calls of that engine which have not ended, with their events in order."""
+        """Calls of that engine which have not ended and are not scheduled, with their events in order."""
 
     async def is_live(self, request_ids: Sequence[str]) -> set[str]:
         """Those of them that have not ended, of any engine."""

@@ -31,7 +31,7 @@ SELECT cdr_make_partitions($1::int);
 -- name: live_calls
 SELECT request_id, account, flow, direction, engine, params, campaign_id, created_at, scheduled_at
 FROM calls
-WHERE state <> 'ended' AND engine = $1
+WHERE state = 'live' AND engine = $1
 ORDER BY created_at, request_id;
 
 -- name: events_of

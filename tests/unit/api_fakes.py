@@ -22,6 +22,7 @@ from engine.sessions.codes import Codes
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
+from tests.unit.due_fakes import FakeDue
 from tests.unit.media_fakes import FakeMedia, FakeTranscripts
 from tests.unit.otp_fakes import FakeOtpTemplates
 from tests.unit.webhook_fakes import FakeHooks
@@ -208,6 +209,7 @@ class World:
         self.transcripts = FakeTranscripts()
         self.templates = FakeOtpTemplates()
         self.lists: Any = None
+        self.due = FakeDue()
         self.hooks = FakeHooks()
         self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
@@ -225,8 +227,8 @@ class World:
         store: Any = self.store
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
-            media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists, self.engine.codes,
-            registry=self.registry, now=lambda: self.time,
+            media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists,
+            due=self.due, codes=self.engine.codes, registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 
     def limit(self, **limits: Any) -> None:

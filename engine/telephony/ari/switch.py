@@ -42,6 +42,11 @@ class AriSwitch:
         return self._link.up
 
     @property
+    def round_trip(self) -> float:
+        """Seconds that a request to Asterisk takes, of late."""
+        return self._link.round_trip
+
+    @property
     def version(self) -> str:
         """Asterisk's version, empty until the link was up once."""
         return self._link.version

@@ -1,0 +1,48 @@
+"""How many due calls may be under way at once, by what Asterisk shows: fewer at every sign that it has too many, then
+slowly more again. Pure but for the clock that is handed in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LEAST = 4
+SLOW = 0.5
+"""Seconds that a request to Asterisk takes, on average, when it has too much to do; 3 to 10 ms is usual."""
+EVERY = 1.0
+"""Seconds between two steps down, and between two up: what was begun before shows only now."""
+STEP_UP = 1.25
+
+
+@dataclass(slots=True)
+class Brake:
+    """``most``: calls at once when nothing is amiss. ``round_trip``: seconds that requests to Asterisk take, lately."""
+
+    most: int
+    clock: Callable[[], float]
+    round_trip: Callable[[], float] = lambda: 0.0
+    window: float = 0.0
+    stepped: float = 0.0
+    braked: int = 0
+    """Steps down so far."""
+
+    def __post_init__(self) -> None:
+        self.window = float(self.most)
+
+    def failed(self, flying: int) -> None:
+        """A call could not be placed, or the network was congested (503), with so many under way."""
+        self._down(flying)
+
+    def room(self, flying: int) -> int:
+        """How many more may be begun, with so many under way."""
+        if self.round_trip() > SLOW:
+            self._down(flying)
+        elif self.window < self.most and self.clock() - self.stepped >= EVERY:
+            self.window = min(self.window * STEP_UP + 1, self.most)
+            self.stepped = self.clock()
+        return max(int(self.window) - flying, 0)
+
+    def _down(self, flying: int) -> None:
+        if self.clock() - self.stepped < EVERY and self.braked:
+            return
+        self.window = max(min(self.window, flying) / 2, LEAST)
+        self.stepped = self.clock()
+        self.braked += 1
