@@ -9,9 +9,9 @@ import asyncpg
 
 from engine.calls.events import Event, Kind
 from engine.dialer import pace, scheduled
+from engine.dialer.lanes import Lane, Serving, lane_of
 from engine.dialer.port import Claimed, Claims, Due, NewDue, Placed, Rules, account_lane
 from engine.store import rows
-from engine.store.due_lanes import Lane, Serving, lane_of
 from engine.store.entry import encode
 from engine.store.pool import Database
 from engine.store.port import CallEvent, JournalRecord, NewCall
