@@ -426,6 +426,9 @@ class Engine:
         except NotFound:
             await self._end_elsewhere(request_id)
 
+    async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
+        return self.registry.channel(account, name)
+
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
     ) -> Mapping[str, Any]:

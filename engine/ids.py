@@ -5,7 +5,7 @@ call, and a forgotten channel its owner, without a look-up.
 
     57362de4f0                  request_id: ten lower-case hex digits
     tl-57362de4f0-2             channel of the call's second leg
-    tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording
+    tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording; …-2.snoopa, …-2.reca of the second one
     tl-57362de4f0-2.mxyz…       a message that the party left
     tl-57362de4f0-2.ear         the channel that hears it live; …-2.sound hands it to us, …-2.hall is their bridge
     tl-57362de4f0-b1            a bridge of the call
@@ -62,8 +62,13 @@ def playback_id(request_id: str) -> str:
     return f"tl-{request_id}-p{secrets.token_hex(4)}"
 
 
-def snoop_id(channel: str) -> str:
-    return f"{channel}.snoop"
+def snoop_id(channel: str, turn: int = 0) -> str:
+    """``turn``: of the call's recordings, from 0 to 26."""
+    return f"{channel}.snoop{_turn(turn)}"
+
+
+def _turn(turn: int) -> str:
+    return chr(ord("a") + turn - 1) if turn else ""
 
 
 def ear_ids(channel: str) -> tuple[str, str, str]:
@@ -71,9 +76,9 @@ def ear_ids(channel: str) -> tuple[str, str, str]:
     return f"{channel}.ear", f"{channel}.sound", f"{channel}.hall"
 
 
-def recording_id(channel: str) -> str:
+def recording_id(channel: str, turn: int = 0) -> str:
     """Name of the recording of one party's channel, in Asterisk's recording folder."""
-    return f"{channel}.rec"
+    return f"{channel}.rec{_turn(turn)}"
 
 
 def message_id(channel: str) -> str:

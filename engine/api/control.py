@@ -24,6 +24,13 @@ BODY = Schema(
     ),
     Field("to", PHONE, "transfer, attended_transfer: number or extension", "102", required=False),
     Field(
+        "recording_option",
+        enum(("both", "agent", "customer")),
+        "record_start: whose sides",
+        "both",
+        required=False,
+    ),
+    Field(
         "direction",
         enum(("in", "out", "both")),
         "mute, unmute: `in` (it is not heard), `out` (it hears nothing), `both`",

@@ -13,7 +13,7 @@ from engine.api import (
     voicemail_broadcast,
     webhooks,
 )
-from engine.api.cpaas import callback, cdr, click_to_call, lists, outbound_call
+from engine.api.cpaas import callback, cdr, click_to_call, lists, modify_call, outbound_call
 from engine.api.route import OpenRoute, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -23,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *cdr.ROUTES,
     *calls.ROUTES,
     *control.ROUTES,
+    *modify_call.ROUTES,
     *recordings.ROUTES,
     *transcripts.ROUTES,
     *objects.ROUTES,

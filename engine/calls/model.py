@@ -81,6 +81,16 @@ class Diversion:
 
 
 @dataclass(slots=True)
+class Recording:
+    """One that runs. ``sides``: agent and customer → the file of that side; ``option`` as it was ordered."""
+
+    name: str
+    option: str
+    sides: Mapping[str, str]
+    paused: bool = False
+
+
+@dataclass(slots=True)
 class Call:
     """What a customer asked for, or what came in."""
 
@@ -114,6 +124,11 @@ class Call:
     """Of those that ended before the call."""
     parties: tuple[int, ...] = ()
     """Who talks, since somebody has."""
+    recordings: list[str] = field(default_factory=list)
+    """Names of all of them, in turn; messages that a caller left are none."""
+    recorded: dict[int, str] = field(default_factory=dict)
+    """Conversation → name of its first recording."""
+    recording: Recording | None = None
     transfer: Transfer | None = None
     transfers: int = 0
     slot: str | None = None
@@ -352,8 +367,25 @@ def _leg_ended(_call: Call, leg: Leg | None, event: Event) -> None:
 
 
 def _recording_started(call: Call, _leg: Leg | None, event: Event) -> None:
-    call.recording_name = event.data.get("recording_name", call.recording_name)
-    call.transcript_recording = event.data.get("transcript_recording", call.transcript_recording)
+    data = event.data
+    call.transcript_recording = data.get("transcript_recording", call.transcript_recording)
+    name = data.get("recording_name")
+    if name is None:
+        return
+    call.recording_name = call.recording_name or name
+    call.recorded.setdefault(call.conversation, name)
+    if "message" not in data:
+        call.recordings.append(name)
+        call.recording = Recording(name, data.get("option", "both"), data.get("sides", {}))
+
+
+def _recording_paused(call: Call, _leg: Leg | None, event: Event) -> None:
+    if call.recording:
+        call.recording.paused = event.kind is Kind.RECORDING_PAUSED
+
+
+def _recording_stopped(call: Call, _leg: Leg | None, _event: Event) -> None:
+    call.recording = None
 
 
 _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
@@ -378,4 +410,7 @@ _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
     Kind.LEG_DTMF: _leg_dtmf,
     Kind.LEG_ENDED: _leg_ended,
     Kind.RECORDING_STARTED: _recording_started,
+    Kind.RECORDING_PAUSED: _recording_paused,
+    Kind.RECORDING_RESUMED: _recording_paused,
+    Kind.RECORDING_STOPPED: _recording_stopped,
 }

@@ -40,6 +40,10 @@ class EnginePort(Protocol):
     async def end_call(self, request_id: str) -> None:
         """End or cancel it. Raises NotFound, StateConflict."""
 
+    async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
+        """The live call of the account that has a channel of this name: its request id, that leg's id, and the id of the
+        leg that talks with it (empty: nobody does)."""
+
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
     ) -> Mapping[str, Any]:

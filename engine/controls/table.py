@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from engine.controls.hangup import hangup
 from engine.controls.hold import hold, resume
 from engine.controls.mute import mute, unmute
+from engine.controls.record import record_pause, record_resume, record_start, record_stop
 from engine.controls.transfer import attended_transfer, cancel, complete, swap, transfer
 from engine.sessions.services import Control
 
@@ -18,5 +19,9 @@ CONTROLS: Mapping[str, Control] = {
     "complete": complete,
     "cancel": cancel,
     "swap": swap,
+    "record_start": record_start,
+    "record_pause": record_pause,
+    "record_resume": record_resume,
+    "record_stop": record_stop,
     "hangup": hangup,
 }

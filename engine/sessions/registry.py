@@ -193,6 +193,17 @@ class Registry:
             raise StateConflict("the call is ending already")
         session.stop("cancelled")
 
+    def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
+        """Request id, leg id, and id of the leg that talks with it (empty: none), of the live channel of that name."""
+        for session in self.sessions.values():
+            if session.account.account != account:
+                continue
+            for leg in session.live_legs():
+                if leg.channel == name:
+                    others = session.conversation.others(leg) if session.conversation else []
+                    return session.call.request_id, leg.leg_id, others[0].leg_id if others else ""
+        return None
+
     async def control(self, request_id: str, order: Order) -> Mapping[str, Any]:
         """Have a live call do what is ordered; what it has to tell. Raises NotFound when no such call lives here, and what
         the order raises; Unavailable when it was not done in time."""

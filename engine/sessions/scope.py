@@ -145,7 +145,7 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
     session.record(Kind.CALL_ENDED, at=_ended_at(session), end_reason=end_reason, result=result)
     session.keep(closed(call))
     await _commit(session)
-    for name in (call.recording_name, call.transcript_recording):
+    for name in dict.fromkeys((call.recording_name, *call.recordings, call.transcript_recording)):
         if name:
             session.services.on_recorded(name)
 
@@ -187,7 +187,7 @@ async def _hang_up(session: Session, leg: Leg, why: str) -> None:
 
 async def _recordings_over(session: Session) -> None:
     """Asterisk closes the files when the parties' channels end; it tells so within moments."""
-    files = {f"{snoop.removesuffix('.snoop')}.rec" for snoop in session.entered if snoop.endswith(".snoop")}
+    files = {snoop.replace(".snoop", ".rec") for snoop in session.entered if ".snoop" in snoop}
     await session.until(lambda: files <= session.finished.keys(), FILES_CLOSE_WITHIN)
 
 

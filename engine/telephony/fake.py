@@ -343,6 +343,11 @@ class FakeSwitch:
         await self._asked("stop_record", name)
         self._recorded(name)
 
+    async def pause_record(self, name: str, *, on: bool) -> None:
+        await self._asked("pause_record", name, on)
+        if name not in self._recordings:
+            raise Gone("404 no such recording")
+
     async def fetch_recording(self, name: str, to: Path) -> bool:
         await self._asked("fetch_recording", name)
         if name not in self._stored:

@@ -93,6 +93,9 @@ class Switch(Protocol):
     async def stop_record(self, name: str) -> None:
         """Stop and keep. One that is over already is no error."""
 
+    async def pause_record(self, name: str, *, on: bool) -> None:
+        """While it is on, silence is recorded in place of the sound."""
+
     async def fetch_recording(self, name: str, to: Path) -> bool:
         """Copy the stored recording to the file ``to``; False when there is none."""
 

@@ -1,5 +1,6 @@
 """Record a conversation, each side on its own; merged after the call, also when the engine died in between."""
 
+import asyncio
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -17,8 +18,13 @@ SIDES = {"both": ("agent", "customer"), "agent": ("agent",), "customer": ("custo
 """``recording_option`` → sides. ``on`` is ``both``."""
 
 
-def recording_name(request_id: str) -> str:
-    return f"{request_id}.wav"
+MOST = 20
+"""Recordings of one call."""
+
+
+def recording_name(request_id: str, turn: int = 0) -> str:
+    """``turn``: of the call's recordings, from 0."""
+    return f"{request_id}-{turn + 1}.wav" if turn else f"{request_id}.wav"
 
 
 async def record_sides(
@@ -38,6 +44,42 @@ async def record_sides(
     _listen_to_all(session, SIDES["both" if transcribe else option], parties, spy)
 
 
+async def start_recording(session: Session, option: str, parties: dict[str, Leg]) -> str:
+    """Record from now on, whatever was recorded before; the recording's name. Nothing must be being recorded. Raises
+    StoreAway."""
+    turn = len(session.call.recordings)
+    if turn == 0 and session.call.recording_name:
+        turn = 1  # the first name is a message's
+    name = recording_name(session.call.request_id, turn)
+    _begin(session, name, option, parties, turn)
+    await session.committed()
+    _listen_to_all(session, SIDES[option], parties, turn=turn)
+    return name
+
+
+async def stop_recording(session: Session) -> None:
+    """End the recording that runs; it is made ready when the call is over. Raises TelephonyError."""
+    recording = session.call.recording
+    if recording is None:
+        return
+    files = list(recording.sides.values())
+    await asyncio.gather(*(session.switch.stop_record(file) for file in files))
+    session.record(Kind.RECORDING_STOPPED, recording_name=recording.name)
+    snoops = [file.replace(".rec", ".snoop") for file in files]
+    await session.attempt(*(session.switch.hangup(snoop) for snoop in snoops))
+    session.entered.difference_update(snoops)
+
+
+async def pause_recording(session: Session, *, paused: bool) -> None:
+    """While it is paused it records silence, so that both sides stay as long as the conversation. Raises TelephonyError."""
+    recording = session.call.recording
+    if recording is None or recording.paused == paused:
+        return
+    await asyncio.gather(*(session.switch.pause_record(file, on=paused) for file in recording.sides.values()))
+    kind = Kind.RECORDING_PAUSED if paused else Kind.RECORDING_RESUMED
+    session.record(kind, recording_name=recording.name)
+
+
 def _wanted(request_id: str, option: str, *, transcribe: bool) -> dict[str, str]:
     """Names of recordings → whose sides are in them."""
     wanted = {recording_name(request_id): option} if option in SIDES else {}
@@ -46,17 +88,18 @@ def _wanted(request_id: str, option: str, *, transcribe: bool) -> dict[str, str]
     return wanted
 
 
-def _begin(session: Session, name: str, option: str, parties: dict[str, Leg]) -> None:
-    files = {side: ids.recording_id(parties[side].channel_id) for side in SIDES[option]}
+def _begin(session: Session, name: str, option: str, parties: dict[str, Leg], turn: int = 0) -> None:
+    files = {side: ids.recording_id(parties[side].channel_id, turn) for side in SIDES[option]}
     session.keep(_row(session, name, option, files, session.services.now()))
     naming: dict[str, Any] = {"transcript_recording" if ids.is_transcript_recording(name) else "recording_name": name}
     session.record(Kind.RECORDING_STARTED, option=option, sides=files, **naming)
 
 
-def _listen_to_all(session: Session, sides: tuple[str, ...], parties: dict[str, Leg], spy: str) -> None:
+def _listen_to_all(
+    session: Session, sides: tuple[str, ...], parties: dict[str, Leg], spy: str = "in", turn: int = 0
+) -> None:
     for side in sides:
-        leg = parties[side]
-        session.spawn(_listen(session, leg, ids.recording_id(leg.channel_id), spy), f"record {side}")
+        session.spawn(_listen(session, parties[side], spy, turn), f"record {side}")
 
 
 def _row(
@@ -74,10 +117,10 @@ def _row(
     )
 
 
-async def _listen(session: Session, leg: Leg, file: str, spy: str) -> None:
+async def _listen(session: Session, leg: Leg, spy: str, turn: int) -> None:
     """A snoop channel that hears the party, and its recording: a channel in a bridge can't be recorded itself. After a
     restart, what the last process did of this is left as it is."""
-    snoop = ids.snoop_id(leg.channel_id)
+    snoop, file = ids.snoop_id(leg.channel_id, turn), ids.recording_id(leg.channel_id, turn)
     try:
         if snoop not in session.entered:
             await session.switch.snoop(leg.channel_id, snoop, spy=spy)

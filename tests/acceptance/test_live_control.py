@@ -3,21 +3,12 @@
 import asyncio
 
 import pytest
-import pytest_asyncio
 
 from engine.testkit.client import at, leg_of
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, TONES, Party, has, hear, none_of, talk
+from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("no_leaks")]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def phones(stack):
-    opened = [await stack.phone(extension, tone=tone) for extension, tone in TONES.items()]
-    await asyncio.gather(*(phone.register() for phone in opened))
-    yield opened
-    await asyncio.gather(*(phone.close() for phone in opened))
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_hold_mute_and_hang_up_one_leg(stack, phones):

@@ -145,6 +145,7 @@ class FakeEngine:
         self.calls: dict[str, Call] = {}
         self.started: list[NewCall] = []
         self.ended: list[str] = []
+        self.channels: dict[tuple[str, str], tuple[str, str, str]] = {}
         self.controlled: list[tuple[str, str, str, dict[str, Any], str]] = []
         self.refuses: Exception | None = None
         self.parts = {"asterisk": True, "postgres": True, "ami": True}
@@ -177,6 +178,9 @@ class FakeEngine:
 
     async def end_call(self, request_id: str) -> None:
         self.ended.append(request_id)
+
+    async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
+        return next((found for (owner, each), found in self.channels.items() if (owner, each) == (account, name)), None)
 
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"

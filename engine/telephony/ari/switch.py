@@ -175,6 +175,9 @@ class AriSwitch:
         with suppress(Gone):
             await self._link.call("recordings", "stop", recordingName=safe.identifier(name))
 
+    async def pause_record(self, name: str, *, on: bool) -> None:
+        await self._link.call("recordings", "mute" if on else "unmute", recordingName=safe.identifier(name))
+
     async def fetch_recording(self, name: str, to: Path) -> bool:
         part = to.with_name(f"{to.name}.part")
         try:
