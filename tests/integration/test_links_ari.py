@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from engine.config import AsteriskServer
-from engine.errors import LinkDown, RequestTimedOut
+from engine.errors import Gone, LinkDown, RequestTimedOut
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.events import ChannelEntered, ChannelUp, LinkLost, LinkRestored
 from engine.testkit.asterisks import TRUNK, Asterisks, asterisks
@@ -139,8 +139,8 @@ async def test_requests_without_answer_end_a_link_whose_stream_stands(
         raise RequestTimedOut("probe")
 
     link = switch._link
-    assert link._http is not None
-    link._http.request = no_answer  # type: ignore[method-assign, assignment]
+    assert link._operations is not None
+    link._operations.send = no_answer  # type: ignore[assignment]
     await heard.wait(LinkLost, seconds=HEARTBEAT * 10)
     await heard.wait(LinkRestored, number=2)
     await switch.stop()
@@ -169,6 +169,26 @@ async def test_many_requests_at_once_use_few_connections(proxy: FaultProxy, swit
     before = proxy.accepted
     await asyncio.gather(*(switch.channels() for _ in range(300)))
     assert proxy.accepted - before <= 20
+
+
+async def test_a_release_without_requests_on_websockets_is_asked_over_http(
+    server: AsteriskServer, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.telephony.ari.link.has_rest", lambda _version: False)
+    switch = AriSwitch(server, APP, heard, heartbeat=HEARTBEAT)
+    await switch.start()
+    await heard.wait(LinkRestored)
+    call = new_channel()
+    variables = {"TIMEOUT(absolute)": "60"}
+    await switch.create_channel(call, f"PJSIP/15550001111@{TRUNK}", caller_id="15168148111", variables=variables)
+    await heard.wait(ChannelEntered, call)
+    await switch.dial(call, timeout=10)
+    await heard.wait(ChannelUp, call)
+    await asyncio.gather(*(switch.channels() for _ in range(100)))
+    await switch.hangup(call)
+    with pytest.raises(Gone):
+        await switch.play(call, "never", ["sound:beep"])
+    await switch.stop()
 
 
 async def test_listener_that_fails_costs_nobody_the_link(server: AsteriskServer, heard: Heard) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
 
-CONNECTIONS: Final = 19
-"""For requests; the websocket is the twentieth."""
+CONNECTIONS: Final = 11
+"""For requests; with the event stream and the websockets of ``rest`` twenty in all."""
 _IDLE: Final = 10.0
 """Seconds an unused connection is kept: below Asterisk's session_keep_alive, 15 s by default."""
 _CLOSING: Final = 1.0
@@ -69,25 +70,21 @@ class AriHttp:
         headers: Mapping[str, str] | None = None,
         data: str | None = None,
     ) -> Reply:
-        """One request within the deadline. Raises LinkDown, RequestTimedOut, Gone, Clash or Refused."""
-        if self._session.closed:
-            raise LinkDown(f"{method} came after the end of the link")
+        """One request, its deadline counted from when it has a connection. Raises LinkDown, RequestTimedOut, Gone, Clash
+        or Refused."""
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                self._turns,
-                self._session.request(
-                    method, url, params=params, headers=headers, data=data, allow_redirects=False
-                ) as response,
-            ):
-                body = await response.read()
+            async with self._turns, asyncio.timeout(self._timeout):
+                if self._session.closed:
+                    raise LinkDown(f"{method} came after the end of the link")
+                async with self._session.request(
+                    method, URL(url, encoded=True), params=params, headers=headers, data=data, allow_redirects=False
+                ) as response:
+                    body = await response.read()
         except TimeoutError as error:
             raise RequestTimedOut(f"{method} had no answer within {self._timeout} s") from error
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             raise LinkDown(f"{method} failed: {type(error).__name__}") from error
-        if response.status not in _SUCCESS:
-            raise refusal(response.status, body)
-        return Reply(response.status, body)
+        return checked(response.status, body)
 
     async def ws_connect(self, url: str, params: Mapping[str, Any] | None = None) -> aiohttp.ClientWebSocketResponse:
         """The event stream. Pings are sent every ``heartbeat`` seconds; one unanswered for half of that ends it."""
@@ -126,6 +123,13 @@ class AriHttp:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def checked(status: int, body: bytes) -> Reply:
+    """A success. Raises Gone, Clash, Refused for what is none."""
+    if status not in _SUCCESS:
+        raise refusal(status, body)
+    return Reply(status, body)
 
 
 def refusal(status: int, body: bytes) -> TelephonyError:

@@ -10,12 +10,10 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 import aioari
 import structlog
@@ -23,6 +21,8 @@ import structlog
 from engine.config import AsteriskServer
 from engine.errors import LinkDown, Refused, RequestTimedOut, TelephonyError
 from engine.telephony.ari.http import AriHttp, Reply
+from engine.telephony.ari.operations import Operations
+from engine.telephony.ari.rest import RestSockets, has_rest
 from engine.telephony.ari.translate import APPLICATION_REPLACED, translate, unwanted
 from engine.telephony.backoff import Backoff
 from engine.telephony.events import LinkLost, LinkRestored, TelephonyEvent
@@ -50,7 +50,7 @@ class AriLink:
         self._heartbeat = heartbeat
         self._base = server.ari.rstrip("/")
         self._http: AriHttp | None = None
-        self._client: aioari.Client | None = None
+        self._operations: Operations | None = None
         self._task: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._taken_over = False
@@ -81,11 +81,11 @@ class AriLink:
     async def call(self, resource: str, nickname: str, **arguments: Any) -> Reply:
         """One operation of the server's own description, by its nickname. Raises the errors of AriHttp.request, and
         Refused (501) when the server does not know it."""
-        if self._client is None or not self._up.is_set():
+        if self._operations is None or not self._up.is_set():
             raise LinkDown(f"no link to {self._server.name}")
         began = time.monotonic()
         try:
-            return await _operate(self._client, resource, nickname, **arguments)
+            return await self._operations.call(resource, nickname, **arguments)
         finally:
             self.round_trip += (time.monotonic() - began - self.round_trip) * WEIGHT
 
@@ -114,37 +114,49 @@ class AriLink:
             timeout=server.request_timeout,
             heartbeat=self._heartbeat,
         )
+        rest = RestSockets(server.request_timeout)
         self._taken_over = False
         reader: asyncio.Task[None] | None = None
         try:
-            self._client = client = await connect(self._base, http)
+            client = aioari.Client(self._base, http)
+            await client.init()
+            self._operations = operations = Operations(client, http, self._base)
             client.on_event("*", self._take)
             self._reader = reader = asyncio.create_task(client.run(self._app), name=f"ari-reader-{server.name}")
             await _opened(http, reader)
-            await self._check_version(client)
+            await self._check_version(operations)
             await set_filter(client, http, self._base, self._app)
+            if has_rest(self.version):
+                await rest.open(http, f"{self._base}/events", self._app)
+                operations.send = rest.request
             self._came_up()
-            await self._watch(client, reader)
+            await self._watch(operations, reader, rest)
         finally:
             self._went_down()
+            await rest.close()
             if reader is not None:
                 reader.cancel()
             await http.close()
             await asyncio.gather(*filter(None, (reader,)), return_exceptions=True)
 
-    async def _watch(self, client: aioari.Client, reader: asyncio.Task[None]) -> None:
-        """Until the stream ends, or requests have no answer although it stands."""
+    async def _watch(self, operations: Operations, reader: asyncio.Task[None], rest: RestSockets) -> None:
+        """Until a connection ends, or requests have no answer although all stand."""
+        broken = asyncio.create_task(rest.broken.wait(), name=f"ari-broken-{self._server.name}")
+        ends = {reader, broken}
         lost = 0
-        while lost < _PROBES_LOST:
-            await asyncio.wait({reader}, timeout=self._heartbeat)
-            if reader.done():
-                return
-            probe = asyncio.create_task(_answers(client), name=f"ari-probe-{self._server.name}")
-            try:
-                await asyncio.wait({reader, probe}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                probe.cancel()
-            lost = 0 if probe.done() and probe.result() else lost + 1
+        try:
+            while lost < _PROBES_LOST:
+                await asyncio.wait(ends, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+                if any(each.done() for each in ends):
+                    return
+                probe = asyncio.create_task(_answers(operations), name=f"ari-probe-{self._server.name}")
+                try:
+                    await asyncio.wait(ends | {probe}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    probe.cancel()
+                lost = 0 if probe.done() and probe.result() else lost + 1
+        finally:
+            broken.cancel()
         _log.warning("ari requests have no answer", server=self._server.name)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
@@ -180,23 +192,11 @@ class AriLink:
             _log.warning("ari link lost", server=self._server.name)
             self._tell(LinkLost(self._server.name, datetime.now(UTC)))
 
-    async def _check_version(self, client: aioari.Client) -> None:
-        reply = await _operate(client, "asterisk", "getInfo", only=["system"])
+    async def _check_version(self, operations: Operations) -> None:
+        reply = await operations.call("asterisk", "getInfo", only=["system"])
         self.version = str(reply.json()["system"]["version"])
         if not is_secure(self.version):
             _log.warning("asterisk is below the security floor", server=self._server.name, version=self.version)
-
-
-async def connect(base: str, http: AriHttp) -> aioari.Client:
-    """The client of aioari, its operations taken from the server's own description and put on the configured address: the
-    description repeats our Host header with ``http:``, which is wrong behind a TLS proxy."""
-    client = aioari.Client(base, http)
-    await client.init()
-    for resource in client.swagger.resources.values():
-        described = resource.json["api_declaration"]["basePath"]
-        for operation in resource.operations.values():
-            operation.uri = base + operation.uri.removeprefix(described)
-    return client
 
 
 async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) -> None:
@@ -209,7 +209,7 @@ async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) 
     reply = await http.request(
         "PUT",
         f"{base}/applications/{quote(app, safe='')}/eventFilter",
-        headers=_JSON,
+        headers={"Content-Type": "application/json"},
         data=json.dumps({"disallowed": disallowed}),
     )
     if len(reply.json()["events_disallowed"]) != len(disallowed):
@@ -226,60 +226,10 @@ def is_secure(version: str) -> bool:
     return parts >= floor if floor else parts[0] > max(SECURITY_FLOOR)
 
 
-@dataclass(frozen=True, slots=True)
-class _Operation:
-    """An operation of the server's own description, taken apart once and not at each request."""
-
-    http: AriHttp
-    method: str
-    uri: str
-    places: Mapping[str, str]
-    """Parameter → path, query or body."""
-
-    async def __call__(self, arguments: Mapping[str, Any]) -> Reply:
-        uri, params, body = self.uri, {}, {}
-        for name, value in arguments.items():
-            if value is None:
-                continue
-            place = self.places[name]
-            if place == "path":
-                uri = uri.replace(f"{{{name}}}", quote(str(value), safe=""))
-            elif place == "query":
-                params[name] = ",".join(value) if isinstance(value, list) else value
-            else:
-                body[name] = value
-        if not body:
-            return await self.http.request(self.method, uri, params=params)
-        return await self.http.request(self.method, uri, params=params, headers=_JSON, data=json.dumps(body))
-
-
-_JSON: Final = {"Content-Type": "application/json"}
-_prepared: WeakKeyDictionary[aioari.Client, dict[tuple[str, str], _Operation]] = WeakKeyDictionary()
-
-
-async def _operate(client: aioari.Client, resource: str, nickname: str, **arguments: Any) -> Reply:
-    """Past aioari's own calls: those walk through the description and write a debug line for each request, and read each
-    answer a second time to make an object of it. Raises Refused (501) for what this server does not know."""
-    known = _prepared.setdefault(client, {})
-    operation = known.get((resource, nickname))
-    if operation is None:
-        operation = known[resource, nickname] = _prepare(client, resource, nickname)
-    return await operation(arguments)
-
-
-def _prepare(client: aioari.Client, resource: str, nickname: str) -> _Operation:
-    try:
-        operation = client.swagger.resources[resource].operations[nickname]
-    except KeyError:
-        raise Refused(f"this Asterisk has no {resource}.{nickname}", status=501) from None
-    places = {each["name"]: each["paramType"] for each in operation.json.get("parameters", [])}
-    return _Operation(operation.http_client, operation.json["httpMethod"], operation.uri, places)
-
-
-async def _answers(client: aioari.Client) -> bool:
+async def _answers(operations: Operations) -> bool:
     """Whether requests are answered within their deadline."""
     try:
-        await _operate(client, "asterisk", "ping")
+        await operations.call("asterisk", "ping")
     except (LinkDown, RequestTimedOut):
         return False
     return True
