@@ -1,7 +1,10 @@
 """Parts of the ARI link that need no Asterisk."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -10,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
 from engine.telephony.ari.http import AriHttp, refusal
 from engine.telephony.ari.link import is_secure
+from engine.telephony.ari.rest import TURNS, RestSockets, has_rest
 from engine.telephony.backoff import Backoff
 
 
@@ -113,3 +117,78 @@ async def test_credentials_go_in_a_header_and_not_to_another_host() -> None:
     (request,) = seen
     assert request.query_string == ""
     assert request.headers["Authorization"] == "Basic dXNlcjpwJnc9PyMlKyB4"
+
+
+@pytest.mark.parametrize(
+    ("version", "has"),
+    [("22.10.1+dfsg", True), ("22.3.0", False), ("20.14.0", True), ("20.13.1", False), ("21.9.0", False),
+     ("23.0.0", True), ("18.1", False), ("GIT-master-abcdef", False)],
+)  # fmt: skip
+def test_who_takes_requests_on_websockets(version: str, *, has: bool) -> None:
+    assert has_rest(version) is has
+
+
+class Asterisk:
+    """Answers what ``said`` has for a URI, never what it has not, and leaves at ``/leave``."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, dict[str, Any]] = {}
+        self.asked: list[dict[str, Any]] = []
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            asked = json.loads(message.data)
+            self.asked.append(asked)
+            if asked["uri"] == "leave":
+                await socket.close()
+            elif asked["uri"] in self.said:
+                await socket.send_json({"type": "RESTResponse", "request_id": "of nobody", "status_code": 200})
+                answer = {"type": "RESTResponse", "request_id": asked["request_id"], **self.said[asked["uri"]]}
+                await socket.send_json(answer)
+        return socket
+
+
+@pytest.fixture
+async def asterisk() -> Asterisk:
+    return Asterisk()
+
+
+@pytest.fixture
+async def rest(asterisk: Asterisk) -> AsyncIterator[RestSockets]:
+    application = web.Application()
+    application.router.add_get("/events", asterisk.serve)
+    async with TestServer(application) as server:
+        http, sockets = AriHttp("u", "p", timeout=5, heartbeat=1), RestSockets(0.2)
+        await sockets.open(http, str(server.make_url("/events")), "app")
+        yield sockets
+        await sockets.close()
+        await http.close()
+
+
+async def test_a_request_on_a_websocket_has_its_own_answer(asterisk: Asterisk, rest: RestSockets) -> None:
+    asterisk.said = {f"{n}": {"status_code": 200, "message_body": f'{{"n": {n}}}'} for n in range(3 * TURNS)}
+    answers = await asyncio.gather(*(rest.request("POST", uri, {"a": 1}) for uri in asterisk.said))
+    assert [answer.json() for answer in answers] == [{"n": n} for n in range(3 * TURNS)]
+    assert asterisk.asked[0]["message_body"] == '{"a": 1}'
+    asterisk.said["nothing"] = {"status_code": 204}
+    assert (await rest.request("DELETE", "nothing", None)).json() is None
+    asterisk.said["gone"] = {"status_code": 404, "message_body": '{"message": "Channel not found"}'}
+    with pytest.raises(Gone):
+        await rest.request("POST", "gone", None)
+
+
+async def test_a_request_on_a_websocket_has_a_deadline(rest: RestSockets) -> None:
+    """Of its own: those that wait for a turn behind a hundred lost ones have all of it when they come."""
+    lost = await asyncio.gather(*(rest.request("GET", "x", None) for _ in range(2 * TURNS)), return_exceptions=True)
+    assert {type(end) for end in lost} == {RequestTimedOut}
+    assert not rest.broken.is_set()
+
+
+async def test_a_websocket_that_ends_takes_all_with_it(rest: RestSockets) -> None:
+    ends = await asyncio.gather(*(rest.request("GET", "leave", None) for _ in range(TURNS)), return_exceptions=True)
+    assert {type(end) for end in ends} == {LinkDown}
+    assert rest.broken.is_set()
+    with pytest.raises(LinkDown):
+        await rest.request("GET", "x", None)

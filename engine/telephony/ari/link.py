@@ -23,7 +23,7 @@ from engine.errors import LinkDown, Refused, RequestTimedOut, TelephonyError
 from engine.telephony.ari.http import AriHttp, Reply
 from engine.telephony.ari.operations import Operations
 from engine.telephony.ari.rest import RestSockets, has_rest
-from engine.telephony.ari.translate import APPLICATION_REPLACED, translate, unwanted
+from engine.telephony.ari.translate import APPLICATION_REPLACED, translate, wanted
 from engine.telephony.backoff import Backoff
 from engine.telephony.events import LinkLost, LinkRestored, TelephonyEvent
 from engine.telephony.port import Sink
@@ -125,7 +125,7 @@ class AriLink:
             self._reader = reader = asyncio.create_task(client.run(self._app), name=f"ari-reader-{server.name}")
             await _opened(http, reader)
             await self._check_version(operations)
-            await set_filter(client, http, self._base, self._app)
+            await set_filter(http, self._base, self._app)
             if has_rest(self.version):
                 await rest.open(http, f"{self._base}/events", self._app)
                 operations.send = rest.request
@@ -199,20 +199,22 @@ class AriLink:
             _log.warning("asterisk is below the security floor", server=self._server.name, version=self.version)
 
 
-async def set_filter(client: aioari.Client, http: AriHttp, base: str, app: str) -> None:
+async def set_filter(http: AriHttp, base: str, app: str) -> None:
     """Have Asterisk keep the events that we do not use to itself. The application must have its websocket already.
     Raises Refused when the server took the list for an empty one.
 
-    aioari would send the body as ``{"filter": …}``, which Asterisk reads as an empty filter, without complaint.
+    aioari would send the body as ``{"filter": …}``, which Asterisk reads as an empty filter, without complaint. Asterisk
+    walks through the list for each event of a call, so it is the short one: what is allowed. It would keep back answers
+    of REST too, but those come on websockets of their own.
     """
-    disallowed = [{"type": name} for name in unwanted(client.event_models)]
+    allowed = [{"type": name} for name in wanted()]
     reply = await http.request(
         "PUT",
         f"{base}/applications/{quote(app, safe='')}/eventFilter",
         headers={"Content-Type": "application/json"},
-        data=json.dumps({"disallowed": disallowed}),
+        data=json.dumps({"allowed": allowed}),
     )
-    if len(reply.json()["events_disallowed"]) != len(disallowed):
+    if len(reply.json()["events_allowed"]) != len(allowed):
         raise Refused("the event filter was not taken", status=reply.status)
 
 

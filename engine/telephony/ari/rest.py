@@ -16,9 +16,9 @@ import aiohttp
 from engine.errors import LinkDown, RequestTimedOut
 from engine.telephony.ari.http import AriHttp, Reply, checked
 
-SOCKETS: Final = 8
-TURNS: Final = 2 * SOCKETS
-"""Requests under way at once: each socket has the next one at hand while it does one."""
+SOCKETS: Final = 4
+TURNS: Final = 64
+"""Requests under way at once; more wait here, where no deadline runs yet."""
 _SINCE: Final = {20: 14, 22: 4}
 
 
@@ -79,6 +79,7 @@ class _Socket:
         self._socket = socket
         self._ids = count()
         self._waiting: dict[str, asyncio.Future[tuple[int, str]]] = {}
+        self._loop = asyncio.get_running_loop()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -89,10 +90,9 @@ class _Socket:
         frame = {"type": "RESTRequest", "transaction_id": "", "request_id": request_id, "method": method, "uri": uri}
         if body:
             frame |= {"content_type": "application/json", "message_body": json.dumps(body)}
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[tuple[int, str]] = loop.create_future()
+        answer: asyncio.Future[tuple[int, str]] = self._loop.create_future()
         self._waiting[request_id] = answer
-        deadline = loop.call_later(timeout, _expire, answer, f"{method} had no answer within {timeout} s")
+        deadline = self._loop.call_later(timeout, _expire, answer, f"{method} had no answer within {timeout} s")
         try:
             await self._socket.send_str(json.dumps(frame))
             return await answer

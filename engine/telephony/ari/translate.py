@@ -5,7 +5,7 @@ Which event tells which fact was measured on Asterisk 22 with channels made by c
 ``Dial`` RINGING and ANSWER beside them say the same again and are dropped).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,7 +34,6 @@ Frame = Mapping[str, Any]
 _Translator = Callable[[Frame, str, datetime], TelephonyEvent | None]
 
 APPLICATION_REPLACED: Final = "ApplicationReplaced"
-_NEVER_FILTERED: Final = frozenset({"Event", "Message", "MissingParams", "RESTRequest", "RESTResponse"})
 
 
 def translate(frame: Frame, server: str) -> TelephonyEvent | None:
@@ -46,9 +45,9 @@ def translate(frame: Frame, server: str) -> TelephonyEvent | None:
         return None
 
 
-def unwanted(known: Iterable[str]) -> list[str]:
-    """Of the event types that a server knows, those that it need not send."""
-    return sorted(set(known) - set(_TABLE) - _NEVER_FILTERED - {APPLICATION_REPLACED})
+def wanted() -> list[str]:
+    """The event types that a server is to send, the most frequent first."""
+    return [*_TABLE, APPLICATION_REPLACED]
 
 
 def timestamp(text: str) -> datetime:
