@@ -6,7 +6,9 @@ from typing import Any, Self
 
 import aiohttp
 
-DEADLINE = aiohttp.ClientTimeout(total=10)
+from engine.testkit.poll import eventually
+
+DEADLINE = aiohttp.ClientTimeout(total=30)
 
 
 @dataclass
@@ -27,6 +29,17 @@ class AsteriskView:
 
     async def channels(self) -> list[dict[str, Any]]:
         return list(await self._get("/channels"))
+
+    async def quiet(self) -> None:
+        """Wait until it has no channel. Raises NotInTime, naming what there is."""
+
+        async def look() -> bool:
+            return not await self.channels()
+
+        async def tell() -> str:
+            return "\n".join(f"{each['id']} {each['name']} {each['state']}" for each in await self.channels())
+
+        await eventually(look, within=20, what="Asterisk without a channel", tell=tell)
 
     async def bridges(self) -> list[dict[str, Any]]:
         return list(await self._get("/bridges"))

@@ -10,7 +10,7 @@ from engine.testkit.poll import eventually
 if TYPE_CHECKING:
     from engine.testkit.stack import Stack
 
-EMPTY_WITHIN = 3.0
+EMPTY_WITHIN = 20.0
 """Seconds after a test for the last call to be gone."""
 SPARE_DESCRIPTORS = 64
 """That many more the engine may have after a test: connections are kept for later (20 to ARI, 10 to PostgreSQL, those

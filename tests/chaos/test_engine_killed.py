@@ -54,7 +54,7 @@ async def test_a_bridged_pair_keeps_talking_and_both_sides_are_recorded_to_the_e
     async def adopted() -> bool:
         return "call.adopted" in [event["type"] for event in await stack.api.events(request_id)]
 
-    await eventually(adopted, within=2, what="adoption in the timeline")
+    await eventually(adopted, within=30, what="adoption in the timeline")
     await stack.api.hang_up(request_id)
     (call,) = await truth.all_hold(stack, [request_id])
     heard = await stack.callee(agent)

@@ -23,7 +23,7 @@ async def step_is(stack, request_id, step):
     async def look():
         return (await stack.api.call(request_id))["step"] == step
 
-    await eventually(look, within=8, what=step, tell=lambda: stack.api.story(request_id))
+    await eventually(look, within=30, what=step, tell=lambda: stack.api.story(request_id))
 
 
 async def test_the_last_menu_is_entered_again(stack):
@@ -70,7 +70,7 @@ async def test_a_message_that_was_begun_is_kept(stack):
     async def recording():
         return "recording.started" in [each["type"] for each in await stack.api.events(call["request_id"])]
 
-    await eventually(recording, within=8, what="message")
+    await eventually(recording, within=30, what="message")
     await killed(stack)
     done = await menu_calls.over(stack, caller, call["request_id"])
     assert done.call["recording_name"], done.story

@@ -65,6 +65,14 @@ class Line:
     def endpoint(self, number: str) -> str:
         return f"PJSIP/{number}@{self.trunk}"
 
+    async def lists(self, *channels: str, bridges: int | None = None) -> None:
+        """Wait until just these channels are listed, and so many bridges: lists lag behind events by a moment."""
+        async with asyncio.timeout(20):
+            while {each.id for each in await self.switch.channels()} != set(channels) or (
+                bridges is not None and len(await self.switch.bridges()) != bridges
+            ):
+                await asyncio.sleep(0.01)
+
     async def dial(self, channel_id: str, number: str, *, timeout: float = 20) -> None:
         """Create, wait until it entered, dial: as the verb does it."""
         await self.switch.create_channel(channel_id, self.endpoint(number), caller_id="15168148111")

@@ -273,7 +273,7 @@ async def test_a_slow_host_delays_nobody_else(hooks, journal, receiver):
             await until(lambda: receiver.at_once == PER_HOST)
             await write(journal, *timeline(100, "account_2"), end(100))
             worker.wake()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 await until(lambda: len(quick.got) == 5)
             assert receiver.most_at_once == PER_HOST
             receiver.hold.set()
@@ -315,7 +315,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_had(hooks, journal, r
         await until(lambda: receiver.at_once == 1)
     receiver.hold.set()
     async with Running(hooks, lease=LEASE) as worker:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await until(lambda: worker.delivered == 5)
     log = await hooks.deliveries(None, None, state=None, limit=10, before=None)
     assert {each.attempts for each in log} == {1}

@@ -51,7 +51,7 @@ class Pair:
             found = results(self.results, number)
             return found[after] if len(found) > after else None
 
-        return await eventually(look, within=8, what=f"result of {number}")
+        return await eventually(look, within=30, what=f"result of {number}")
 
 
 @contextlib.asynccontextmanager

@@ -81,7 +81,7 @@ async def test_operators_can_hang_up_but_run_nothing(pair: Pair) -> None:
     async def action(name: str, **fields: str) -> str:
         lines = [f"Action: {name}", "ActionID: mine", *(f"{key}: {value}" for key, value in fields.items())]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while "ActionID: mine" not in (block := (await reader.readuntil(b"\r\n\r\n")).decode()):
                 pass
         return block
@@ -225,7 +225,7 @@ async def test_http_connections_are_kept(pair: Pair) -> None:
     try:
         for _ in range(3):
             writer.write(request.encode())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 await reader.readexactly(int(re.findall(r"Content-Length: *(\d+)", head, re.IGNORECASE)[0]))
             assert "200 OK" in head
@@ -266,7 +266,7 @@ async def test_an_absent_phone_has_a_mailbox_while_the_engine_is_away(pair: Pair
         async def mailbox() -> bool:
             return "VoiceMail" in cel.read_text()
 
-        await eventually(mailbox, within=5, what="VoiceMail in the CEL")
+        await eventually(mailbox, within=30, what="VoiceMail in the CEL")
         assert await caller.hang_up(answers[-1]) == 200
 
 

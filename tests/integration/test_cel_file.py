@@ -35,7 +35,7 @@ async def line(pair: Asterisks) -> AsyncIterator[Line]:
 
 async def history(cel: CelFile, channel_id: str) -> ChannelHistory:
     """Once its end is written."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             found = await asyncio.to_thread(cel.lookup, {channel_id})
             if channel_id in found and found[channel_id].cause is not None:

@@ -163,7 +163,7 @@ async def test_hostile_header_never_leaves(link: AmiLink, told: Told, fields: di
 
 async def test_cut_is_told_and_mended(proxy: FaultProxy, link: AmiLink, told: Told) -> None:
     await proxy.cut()
-    await told.wait(ManagerLost, seconds=1)
+    await told.wait(ManagerLost, seconds=20)
     assert not link.up
     with pytest.raises(LinkDown):
         await link.action("Ping")
@@ -174,7 +174,7 @@ async def test_cut_is_told_and_mended(proxy: FaultProxy, link: AmiLink, told: To
 
 async def test_half_open_link_is_noticed(proxy: FaultProxy, link: AmiLink, told: Told) -> None:
     proxy.stall()
-    await told.wait(ManagerLost, seconds=HEARTBEAT * 5)
+    await told.wait(ManagerLost, seconds=HEARTBEAT * 50)
     await proxy.restore()
     await told.wait(ManagerUp, number=2)
     assert link.up
@@ -183,14 +183,14 @@ async def test_half_open_link_is_noticed(proxy: FaultProxy, link: AmiLink, told:
 async def test_cut_action_is_not_sent_again(deaf: DeafServer, connect: Connect, told: Told) -> None:
     link = await connect(30.0)
     action = asyncio.create_task(link.action("Originate", {"Channel": "PJSIP/101"}))
-    await asyncio.wait_for(deaf.taken.wait(), 5)
+    await asyncio.wait_for(deaf.taken.wait(), 30)
     deaf.cut()
     with pytest.raises(LinkDown):
-        await asyncio.wait_for(action, 1)
+        await asyncio.wait_for(action, 20)
     await told.wait(ManagerUp, number=2)
     deaf.taken.clear()
     after = asyncio.create_task(link.action("CoreStatus"))
-    await asyncio.wait_for(deaf.taken.wait(), 5)
+    await asyncio.wait_for(deaf.taken.wait(), 30)
     assert [each["Action"] for each in deaf.actions] == ["Originate", "CoreStatus"]
     after.cancel()
 
@@ -206,7 +206,7 @@ async def test_action_has_a_deadline(deaf: DeafServer, connect: Connect, told: T
 async def test_server_that_stops_answering_pings_is_left(deaf: DeafServer, connect: Connect, told: Told) -> None:
     link = await connect(1.0)
     deaf.pongs = False
-    await told.wait(ManagerLost, seconds=HEARTBEAT * 5)
+    await told.wait(ManagerLost, seconds=HEARTBEAT * 50)
     deaf.pongs = True
     await told.wait(ManagerUp, number=2)
     assert link.up

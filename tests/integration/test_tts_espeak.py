@@ -146,7 +146,7 @@ async def test_a_worker_that_dies_in_mid_sentence_is_a_fallback_and_then_another
     speaking = asyncio.create_task(one.speak(Speech("First")))
     await until(lambda: not one.engine.idle)
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with await speaking as spoken:
             assert spoken.fallback
             assert "espeak-ng died" in spoken.note
@@ -163,7 +163,7 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline(speaker):
     with await one.speak(Speech("First")) as spoken:
         assert spoken.fallback
     assert asyncio.get_running_loop().time() - began < 1
-    await until(lambda: not lives(pid), within=2)
+    await until(lambda: not lives(pid), within=30)
     one.deadline = 10.0
     with await one.speak(Speech("First")) as spoken:
         assert not spoken.fallback
@@ -212,7 +212,7 @@ async def test_no_worker_outlives_an_engine_that_is_killed(tmp_path):
     finally:
         parent.kill()
         await parent.wait()
-    await until(lambda: not lives(worker), within=3)
+    await until(lambda: not lives(worker), within=30)
 
 
 async def test_the_longest_text_at_its_slowest(speaker):

@@ -50,7 +50,7 @@ async def test_what_a_child_started_ends_with_it(tmp_path: Path):
     grandchild = int((tmp_path / "grandchild").read_text())
     assert look_up(grandchild) is not None
     await made.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while look_up(grandchild) is not None:
             await asyncio.sleep(0.01)
 
