@@ -315,7 +315,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_had(hooks, journal, r
         await until(lambda: receiver.at_once == 1)
     receiver.hold.set()
     async with Running(hooks, lease=LEASE) as worker:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LEASE / 2):
             await until(lambda: worker.delivered == 5)
     log = await hooks.deliveries(None, None, state=None, limit=10, before=None)
     assert {each.attempts for each in log} == {1}
