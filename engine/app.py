@@ -2,17 +2,15 @@
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import json
-import os
 import random
 import signal
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import structlog
 
@@ -27,7 +25,7 @@ from engine.dialer.callback import Callback
 from engine.dialer.dialer import Dialer
 from engine.dialer.kinds import Kind
 from engine.dialer.port import CALLBACK, DUE_CALLS
-from engine.errors import ConfigError, NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
+from engine.errors import NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.call_tracking import CallTracking
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
 from engine.flows.menus.flow import IVR, Ivr
@@ -36,6 +34,8 @@ from engine.flows.table import FLOWS
 from engine.media import create as media
 from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
+from engine.ops import lock
+from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
 from engine.ops.webhooks import WebhookCollector
@@ -82,8 +82,8 @@ RETRY = 0.25
 async def run(config: Config, *, seed: Path | None = None, notifier: Notifier | None = None) -> int:
     """Run one engine until SIGTERM or SIGINT; a second signal ends it at once. The exit code."""
     logging_setup.configure(form=config.log_format, level=config.log_level)
-    with _lock(config.state):
-        engine = Engine(config, notifier or Notifier())
+    with lock.hold(config.state) as held:
+        engine = Engine(config, notifier or Notifier(), held)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,26 +94,12 @@ async def run(config: Config, *, seed: Path | None = None, notifier: Notifier | 
     return 0
 
 
-def _lock(state: Path) -> IO[str]:
-    """One engine a state folder: two would fight for its spool. Raises ConfigError."""
-    state.mkdir(parents=True, exist_ok=True)
-    file = (state / "engine.lock").open("a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        raise ConfigError(f"an engine runs on {state} already (pid {file.read().strip() or 'unknown'})") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
-
-
 class Engine:
     """Everything that runs, and what commands may ask of it (``EnginePort``)."""
 
-    def __init__(self, config: Config, notifier: Notifier) -> None:
+    def __init__(self, config: Config, notifier: Notifier, held: StateLock) -> None:
         self.config = config
+        self.held = held
         self.notifier = notifier
         self.database = Database(config.database.dsn.get_secret_value(), pool=config.database.pool)
         self.journal = PgJournal(self.database, Spool(config.state / "spool"))
@@ -143,6 +129,8 @@ class Engine:
             TRACKING: CallTracking(self.mail),
         }
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
+        if held.last_alive:
+            self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
         self.dialer = self._dialer()
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
@@ -199,6 +187,7 @@ class Engine:
         """Answer ``/healthz`` at once, ``/readyz`` when memory and an Asterisk are there. Raises ConfigError."""
         self.database.listener.subscribe(self._on_notified)
         self.database.listener.subscribe(self.transcriptions.heard)
+        self._task(self.held.live(), "signs of life")
         await self.database.open()
         await self.journal.start()
         await self.speaker.start()

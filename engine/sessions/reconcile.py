@@ -71,7 +71,7 @@ class Found:
     replied: frozenset[str] = frozenset()
     """Channels in state Down whose far end has sent a reply: they were dialled."""
     lost_at: datetime | None = None
-    """When the link broke, if this process saw it."""
+    """When the link broke; of one that broke with this engine's last process, that one's last sign of life."""
 
 
 async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:

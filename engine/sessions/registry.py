@@ -48,7 +48,7 @@ class Registry:
     settled: set[str] = field(default_factory=set)
     """Servers whose channels were compared with our calls since the link came up."""
     lost_at: dict[str, datetime] = field(default_factory=dict)
-    """Server → when its link broke last in this process."""
+    """Server → when its link was last known to stand before it broke, or the engine did."""
     draining: bool = False
 
     # -- events ----------------------------------------------------------------------------------------------------

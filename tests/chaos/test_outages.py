@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 
+from engine.testkit.client import at
 from engine.testkit.numbers import ending, plain
 from engine.testkit.poll import eventually
 from engine.testkit.stack import Stack
@@ -103,6 +105,23 @@ async def test_asterisk_is_killed_under_traffic(stack: Stack):
         assert len(await stack.api.cdrs(request_id)) == 1
     reconciled = [call for request_id in taken if (call := await stack.api.call(request_id))["reconciled"]]
     assert reconciled, "calls that died with Asterisk say so"
+
+
+async def test_a_call_that_dies_with_engine_and_asterisk_ended_when_they_did(stack: Stack):
+    """Nobody was there to see it: the engine's last sign of life is the best time known, not that of its next start."""
+    taken = [await stack.api.click2call(plain(), plain()) for _ in range(2)]
+    for request_id in taken:
+        await stack.api.wait_state(request_id, "talking")
+    engine, asterisk = stack.kill("engine"), stack.kill("asterisk")
+    died = datetime.now(UTC)
+    await stack.wait_ready(but=engine)
+    await stack.wait_ready(name="asterisk", but=asterisk)
+    await truth.all_ended(stack, taken)
+    for request_id in taken:
+        call = await stack.api.call(request_id)
+        assert call["reconciled"]
+        assert {at(leg["ended_at"]) <= died for leg in call["legs"]} == {True}
+        assert (await stack.api.cdr(request_id))["call_status"] == "ANSWERED"
 
 
 async def test_postgresql_is_killed(stack: Stack):
