@@ -13,6 +13,7 @@ from engine.calls.routing import NoRoute, Route, resolve
 from engine.errors import StoreError, TelephonyError
 from engine.sessions.observe import deliver
 from engine.sessions.registry import Registry
+from engine.sessions.scope import DURATION_GRACE
 from engine.sessions.session import Session
 from engine.store.port import NewCall
 from engine.telephony import events as t
@@ -155,6 +156,8 @@ async def _caller_leg(session: Session, event: t.ChannelEntered) -> None:
     if channel.state == "Up":
         session.record(Kind.LEG_ANSWERED, at=event.at, leg=leg.n)
     await session.committed()
+    limit = session.account.limits.max_duration + DURATION_GRACE
+    await session.attempt(session.switch.set_variable(channel.id, "TIMEOUT(absolute)", str(limit)))
 
 
 def _arrived(now: datetime, event: t.ChannelEntered) -> datetime:

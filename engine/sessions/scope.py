@@ -28,6 +28,8 @@ HANGUP_TRIES = 12
 LEG_ENTERS_WITHIN = 1.0
 """Seconds from asking for a channel until Asterisk has made it, or never will."""
 
+DURATION_GRACE = 10
+"""Seconds that Asterisk's absolute limit of a channel is longer than ours of its call: no channel outlives us for ever."""
 FILES_CLOSE_WITHIN = 2.0
 
 UNTOLD = {"otp": "not_announced", "voicemail_broadcast": "not_left"}

@@ -12,6 +12,7 @@ from engine.calls.routing import NoRoute, endpoint
 from engine.calls.states import LegState
 from engine.errors import Clash, Forbidden, Gone, LinkDown, Refused, RequestTimedOut
 from engine.sessions.observe import end_leg
+from engine.sessions.scope import DURATION_GRACE
 from engine.sessions.session import Session
 from engine.verbs.bridge import join, make_bridge
 
@@ -23,8 +24,6 @@ PLACINGS = 3
 """Times that a leg is placed whose link broke before Asterisk saw it."""
 ENDS_WITHIN = 3.0
 """Seconds from a hang-up to its event."""
-DURATION_GRACE = 10
-"""Seconds that Asterisk's absolute limit of a channel is longer than ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ async def test_a_caller_who_tells_no_number_is_put_through(desk: Desk, caller: s
     assert session.call.params["customer_number"] == session.call.params["from"] == kept
 
 
+async def test_a_caller_too_has_a_limit_that_outlives_the_engine(desk: Desk) -> None:
+    desk.switch.incoming("1.1", "15551230000", "15550001101", ("flow", "inbound", "15550001101"))
+    await turns()
+    assert desk.switch.variable("1.1", "TIMEOUT(absolute)") == str(7200 + 10)
+
+
 async def test_a_channel_whose_end_was_not_taken_is_swept_by_the_timer(desk: Desk) -> None:
     desk.deaf = True
     await desk.switch.create_channel(GHOST, "PJSIP/101", caller_id="")
