@@ -151,6 +151,8 @@ class Engine:
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
             controls=CONTROLS,
+            has_menu=lambda name: name in self.menus.book.entries,
+            parked=self.parked,
             speaker=self.speaker,
             codes=self.codes,
         )
@@ -414,6 +416,9 @@ class Engine:
             await self.registry.end_call(request_id)
         except NotFound:
             await self._end_elsewhere(request_id)
+
+    def parked(self, account: str) -> Mapping[str, str]:
+        return self.registry.parked(account)
 
     async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
         return self.registry.channel(account, name)

@@ -8,7 +8,8 @@ call, and a forgotten channel its owner, without a look-up.
     tl-57362de4f0-2.snoop       the channel that listens to it; …-2.rec its recording; …-2.snoopa, …-2.reca of the second one
     tl-57362de4f0-2.mxyz…       a message that the party left
     tl-57362de4f0-2.ear         the channel that hears it live; …-2.sound hands it to us, …-2.hall is their bridge
-    tl-57362de4f0-b1            a bridge of the call
+    tl-57362de4f0-2.spyba       a channel by which a monitor hears it
+    tl-57362de4f0-b1            a bridge of the call; …-h1 the one where it is parked
     tl-57362de4f0-p5c31…        a playback
 """
 
@@ -74,6 +75,21 @@ def _turn(turn: int) -> str:
 def ear_ids(channel: str) -> tuple[str, str, str]:
     """Of what hears one party live: the channel that listens to it, the one that hands us its sound, their bridge."""
     return f"{channel}.ear", f"{channel}.sound", f"{channel}.hall"
+
+
+def spy_id(channel: str, monitor: int, turn: int) -> str:
+    """The channel by which a monitor hears a party; a new one each time that it does so in another way."""
+    return f"{channel}.spy{_letters(monitor)}{_letters(turn)}"
+
+
+def _letters(number: int) -> str:
+    """0 → a, 25 → z, 26 → ba: as many as there may be."""
+    return (_letters(number // 26) if number >= 26 else "") + chr(ord("a") + number % 26)  # noqa: PLR2004
+
+
+def holding_id(request_id: str) -> str:
+    """The bridge where the call waits when it is parked."""
+    return f"tl-{request_id}-h1"
 
 
 def recording_id(channel: str, turn: int = 0) -> str:

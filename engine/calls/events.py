@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CALL_TRANSFERRED = "call.transferred"
     CALL_TRANSFER_FAILED = "call.transfer_failed"
     CALL_PARKED = "call.parked"
+    CALL_MONITORED = "call.monitored"
     CALL_DIVERTED = "call.diverted"
     CALL_ADOPTED = "call.adopted"
     CALL_REFUSED = "call.refused"

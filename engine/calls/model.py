@@ -277,6 +277,7 @@ def _transfer_failed(call: Call, _leg: Leg | None, _event: Event) -> None:
 def _parked(call: Call, _leg: Leg | None, event: Event) -> None:
     call.conversation_ends.setdefault(call.conversation, event.at)
     call.slot = event.data["slot"]
+    call.diversion = Diversion("conversation", {"bridge": event.data["bridge"]})
     call.parties = (event.data["party"],)
 
 

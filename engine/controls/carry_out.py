@@ -15,6 +15,7 @@ from engine.errors import StateConflict, TelephonyError
 from engine.sessions.conversation import Consult, Conversation
 from engine.sessions.session import Session
 from engine.verbs import keys
+from engine.verbs.answer import answer
 from engine.verbs.bridge import join, make_bridge
 from engine.verbs.dial import Dial, dial
 from engine.verbs.hangup import hangup
@@ -33,6 +34,8 @@ async def carry_out(session: Session) -> None:
     try:
         if transfer.how == "attended":
             await _attended(session, conversation, transfer)
+        elif transfer.how == "retrieve":
+            await _retrieve(session, conversation, transfer)
         else:
             await _blind(session, conversation, transfer)
     finally:
@@ -115,6 +118,28 @@ async def _not_there(session: Session, conversation: Conversation, transferee: L
         prompts = session.services.prompts
         await play(session, transferee, *prompts.get(reason, prompts["failed"]), longest=15)
     conversation.parties = [transferee, target]
+
+
+# -- retrieve ------------------------------------------------------------------------------------------------------
+
+
+async def _retrieve(session: Session, conversation: Conversation, transfer: Transfer) -> None:
+    """The parked party hears music until the target is there, and goes on hearing it when nobody comes."""
+    parked = session.call.legs[transfer.transferee]
+    options = replace(_options(session, transfer), alongside=parked)
+    target = session.call.leg(options.role, options.attempt)
+    if target is not None and ids.request_of(target.channel_id) is None:
+        await _try(answer(session, target))
+    else:
+        target = await dial(session, options)
+    if target.up and parked.alive:
+        await _try(take_out(session, parked))
+        await _free(session, parked, "")
+        await join(session, conversation.bridge, parked, target)
+        _connected(session, conversation, transfer, parked, target)
+    else:
+        await hangup(session, target)
+        session.record(Kind.CALL_TRANSFER_FAILED, reason=disposition.end_reason(target), target=target.n)
 
 
 # -- attended ------------------------------------------------------------------------------------------------------

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 
 from engine.controls.hangup import hangup
 from engine.controls.hold import hold, resume
+from engine.controls.monitor import barge, spy, whisper
 from engine.controls.mute import mute, unmute
+from engine.controls.park import park, retrieve
 from engine.controls.record import record_pause, record_resume, record_start, record_stop
+from engine.controls.redirect import redirect
+from engine.controls.sound import dtmf, play, say
 from engine.controls.transfer import attended_transfer, cancel, complete, swap, transfer
 from engine.sessions.services import Control
 
@@ -14,14 +18,23 @@ CONTROLS: Mapping[str, Control] = {
     "resume": resume,
     "mute": mute,
     "unmute": unmute,
+    "park": park,
+    "retrieve": retrieve,
     "transfer": transfer,
     "attended_transfer": attended_transfer,
     "complete": complete,
     "cancel": cancel,
     "swap": swap,
+    "play": play,
+    "say": say,
+    "dtmf": dtmf,
     "record_start": record_start,
     "record_pause": record_pause,
     "record_resume": record_resume,
     "record_stop": record_stop,
+    "spy": spy,
+    "whisper": whisper,
+    "barge": barge,
+    "redirect": redirect,
     "hangup": hangup,
 }

@@ -12,6 +12,7 @@ from engine.errors import InvalidFields, StateConflict
 from engine.sessions.conversation import Consult
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
+from engine.telephony.events import Channel
 from engine.verbs.dial import announce
 
 MOST = 10
@@ -97,9 +98,17 @@ def number_of(session: Session, to: str) -> str:
 
 
 async def begin(
-    session: Session, how: str, transferer: Leg | None, transferee: Leg, to: str, *, by_phone: bool = False
+    session: Session,
+    how: str,
+    transferer: Leg | None,
+    transferee: Leg,
+    to: str,
+    *,
+    by_phone: bool = False,
+    arrived: Channel | None = None,
 ) -> Leg:
-    """Past the gate: the target's row, and what is about to happen, committed. Raises Forbidden, InvalidFields,
+    """Past the gate: the target's row, and what is about to happen, committed. ``arrived``: the target's channel, which
+    came by itself. Raises Forbidden, InvalidFields,
     StateConflict, StoreAway."""
     call = session.call
     if call.transfer is not None or session.consult is not None:
@@ -121,10 +130,22 @@ async def begin(
         "by_phone": by_phone or (is_extension(to) and to not in EMERGENCY),
         "bridge": session.conversation.bridge if session.conversation else "",
     }
-    target = await announce(session, options_of(session, told))
+    target = _arrived(session, told, arrived) if arrived else await announce(session, options_of(session, told))
     session.record(Kind.CALL_TRANSFERRING, **told)
     await session.committed()
     return target
+
+
+def _arrived(session: Session, told: Mapping[str, Any], channel: Channel) -> Leg:
+    """A phone that dialled a slot's code: it dialled us, so that it needs no gate."""
+    options, endpoint = options_of(session, told), channel.name.rsplit("-", 1)[0]
+    leg = session.new_leg(
+        options.role, options.number, endpoint, attempt=options.attempt, channel_id=channel.id, channel=channel.name,
+        **options.known,
+    )  # fmt: skip
+    session.entered.add(channel.id)
+    session.record(Kind.LEG_RINGING, leg=leg.n)
+    return leg
 
 
 def _shown(session: Session, to: str, transferee: Leg) -> str:

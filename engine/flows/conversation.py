@@ -5,6 +5,7 @@ from typing import Any
 
 from engine import ids
 from engine.controls.carry_out import carry_out
+from engine.controls.park import to_slot
 from engine.sessions.session import Session
 from engine.verbs.answer import answer
 from engine.verbs.bridge import join, make_bridge, talk
@@ -27,7 +28,9 @@ async def conversation(session: Session, params: Mapping[str, Any]) -> str | Non
         if not leg.up and not await answer(session, leg):
             return None
     await make_bridge(session, bridge)
-    if call.transfer is None and call.slot is None:
+    if call.slot is not None:
+        await to_slot(session, parties[0])
+    elif call.transfer is None:
         await join(session, bridge, *parties)
     if call.transfer is not None:
         session.spawn(carry_out(session), "transfer")

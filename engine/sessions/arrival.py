@@ -10,7 +10,8 @@ from engine.calls.account import Account
 from engine.calls.events import Kind
 from engine.calls.numbers import EMERGENCY, BadNumber, is_extension, normalize
 from engine.calls.routing import NoRoute, Route, resolve
-from engine.errors import StoreError, TelephonyError
+from engine.errors import RequestError, StoreError, TelephonyError
+from engine.sessions.inbox import Order
 from engine.sessions.observe import deliver
 from engine.sessions.registry import Registry
 from engine.sessions.scope import DURATION_GRACE
@@ -25,6 +26,10 @@ _NUMBER = re.compile(r"\+?[0-9]{1,20}")
 _LONGEST = 64
 """Characters of a caller that are kept."""
 UNKNOWN = "unknown_number"
+_RETRIEVE = re.compile(r"\*71([1-9][0-9]?)")
+"""What a phone dials to retrieve a parked call: the code and its slot."""
+NOT_THERE = 3
+"""Q.850: no route to destination."""
 TRY_LATER = 42
 """Q.850: switching equipment congestion."""
 
@@ -43,6 +48,8 @@ class Arrivals:
         registry.spawn(self._take(registry, event), f"arrival {event.channel.id}")
 
     async def _take(self, registry: Registry, event: t.ChannelEntered) -> None:
+        if await self._picked_up(registry, event):
+            return
         try:
             session = await self._begin(registry, event)
         except (StoreError, TelephonyError) as error:
@@ -56,6 +63,26 @@ class Arrivals:
         for early in waiting:
             deliver(session, early)
         registry.run(session)
+
+    async def _picked_up(self, registry: Registry, event: t.ChannelEntered) -> bool:
+        """A phone that dialled the code of a slot of its account joins the call that is parked there: no call of its own."""
+        phone, code = _PHONE.fullmatch(event.channel.name), _RETRIEVE.fullmatch("".join(event.args[2:3]))
+        if phone is None or code is None:
+            return False
+        extension = phone.group(1)
+        request_id = registry.parked(self.phones.get(extension, self.default_account)).get(code.group(1))
+        if request_id is None:
+            return False
+        registry.foreign[event.channel.id] = request_id
+        for early in registry.early.pop(event.channel.id, []):
+            deliver(registry.sessions[request_id], early)
+        fields = {"to": extension, "arrived": event.channel}
+        try:
+            await registry.control(request_id, Order("retrieve", "", fields, by="phone"))
+        except (RequestError, StoreError) as error:
+            log.info("not_retrieved", request_id=request_id, error=str(error))
+            await registry.switches[event.server].hangup(event.channel.id, cause=NOT_THERE)
+        return True
 
     async def _begin(self, registry: Registry, event: t.ChannelEntered) -> Session | None:
         """The call, committed, with the caller's leg; None when it can't be taken."""

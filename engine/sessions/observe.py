@@ -7,6 +7,7 @@ from typing import Any
 from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.calls.states import LegState
+from engine.ids import request_of
 from engine.sessions.session import Session
 from engine.telephony import events as t
 
@@ -93,7 +94,7 @@ def _left(session: Session, event: t.ChannelLeft) -> None:
     for its events are ours only while it is. One that was sent on in the dialplan lives, and nobody asked for its end.
     """
     leg = leg_of(session, event.channel.id)
-    if leg is not None and leg.role == "caller" and (leg.n in session.left_by or leg.n in session.asked):
+    if leg is not None and request_of(leg.channel_id) is None and (leg.n in session.left_by or leg.n in session.asked):
         session.gone.add(event.channel.id)
         end_leg(session, leg, event.at, q850=NORMAL_CLEARING, sip_code=None)
 

@@ -193,6 +193,14 @@ class Registry:
             raise StateConflict("the call is ending already")
         session.stop("cancelled")
 
+    def parked(self, account: str) -> Mapping[str, str]:
+        """The account's slots that are taken → request ids."""
+        return {
+            session.call.slot: session.call.request_id
+            for session in self.sessions.values()
+            if session.call.slot is not None and session.account.account == account and session.call.alive
+        }
+
     def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
         """Request id, leg id, and id of the leg that talks with it (empty: none), of the live channel of that name."""
         for session in self.sessions.values():

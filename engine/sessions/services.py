@@ -44,6 +44,9 @@ class Services:
     """Purpose of a prompt → media URI."""
     speaker: Speaker = field(default_factory=Speechless)
     """Text to speech."""
+    has_menu: Callable[[str], bool] = lambda _: False
+    parked: Callable[[str], Mapping[str, str]] = lambda _: {}
+    """Account → slots that are taken → request ids."""
     controls: Mapping[str, Control] = field(default_factory=dict)
     """Action → what it does to a live call."""
     codes: Codes = field(default_factory=Codes)

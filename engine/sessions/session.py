@@ -65,6 +65,8 @@ class Session:
     """Who talks with whom just now."""
     consult: Consult | None = None
     """An attended transfer under way."""
+    monitor: Any = None
+    """Who listens in (``engine.controls.monitor``)."""
     diverted: bool = False
     """A command took the call out of its flow: another one is to be entered."""
     inbox: Inbox = field(default_factory=Inbox)

@@ -5,6 +5,7 @@ from engine.calls.model import Leg
 from engine.errors import TelephonyError
 from engine.sessions.conversation import Conversation
 from engine.sessions.session import Session
+from engine.verbs import features
 
 
 async def join(session: Session, bridge: str, *legs: Leg) -> bool:
@@ -25,11 +26,11 @@ async def join(session: Session, bridge: str, *legs: Leg) -> bool:
     return True
 
 
-async def make_bridge(session: Session, bridge: str) -> None:
+async def make_bridge(session: Session, bridge: str, *, kind: str = "mixing,dtmf_events") -> None:
     if bridge not in session.bridges:
         session.bridges.add(bridge)
         try:
-            await session.switch.create_bridge(bridge)
+            await session.switch.create_bridge(bridge, kind=kind)
         except TelephonyError:
             session.bridges.discard(bridge)
             raise
@@ -42,7 +43,8 @@ async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:
     if len(legs) > 1 and session.call.state not in ("talking", "held"):
         session.record(Kind.CALL_BRIDGED, bridge=bridge, legs=[leg.n for leg in legs])
     try:
-        await session.until(conversation.over)
+        while not conversation.over():
+            await session.until(lambda: conversation.over() or features.heed(session, conversation))
     finally:
         session.conversation = None
     session.record(Kind.CALL_UNBRIDGED, bridge=conversation.bridge)

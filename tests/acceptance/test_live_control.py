@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine.testkit import audio
 from engine.testkit.client import at, leg_of
 from engine.testkit.poll import eventually
 from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
@@ -268,3 +269,184 @@ async def test_attended_transfer_ends_with_who_hangs_up(stack, phones, who):
     first, second = await records(stack, call, 2)
     agrees(first, dialed="102")
     agrees(second, dialed="103")
+
+
+# -- park and retrieve -------------------------------------------------------------------------------------------------
+
+
+async def test_park_and_retrieve_by_number(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    customer = call.customer
+    parked = await call.control("park", "customer", slot=7)
+    assert parked["slot"] == "7"
+    assert leg_of(parked["call"], "customer")["state"] == "held"
+    await call.agent.call.over()
+    (at_customer,) = await hear(customer)
+    assert at_customer.any(), "no music"
+    await call.control("park", status=409)
+    three.auto = 486
+    await call.control("retrieve", to="103")
+    await eventually(lambda: _failed(stack, call), within=5, what="a retrieval that failed")
+    three.auto = 0.1
+    await call.control("retrieve", to="103")
+    await three.next_call()
+    target = Party(three, await three.next_call())
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await call.control("retrieve", to="104", status=409)
+    await customer.call.hang_up()
+    first, second, third = await records(stack, call, 3)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", status="BUSY")
+    agrees(third, dialed="103", customer="102")
+
+
+async def test_a_phone_parks_and_another_retrieves_by_code(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    agent.call.press("*70")
+    await agent.call.over(15)
+    assert audio.speech_present(agent.call.heard), "nobody said the slot"
+    event = next(each for each in await stack.api.events(call.request_id) if each["type"] == "call.parked")
+    out = await three.call(f"*71{event['data']['slot']}")
+    await out.answered()
+    target = Party(three, out)
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await out.hang_up()
+    await customer.call.over()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", customer="102")
+
+
+# -- by keys -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["##103#", "*2103#"])
+async def test_a_phone_transfers_by_keys(stack, phones, code):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    agent.call.press(code)
+    target = Party(three, await three.next_call())
+    await target.call.answered()
+    if code.startswith("*2"):
+        at_agent, at_target = await hear(agent, target)
+        assert has(at_agent, target.tone)
+        assert has(at_target, agent.tone)
+        await agent.call.hang_up()
+    await agent.call.over()
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await customer.call.hang_up()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", customer="102")
+
+
+# -- supervisors, sound, menus ------------------------------------------------------------------------------------------
+
+
+async def test_spy_whisper_barge(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    await call.control("whisper", status=422)
+    await call.control("spy", "agent", to="103")
+    boss = Party(three, await three.next_call())
+    await boss.call.answered()
+    await eventually(lambda: _monitored(stack, call), within=5, what="a monitor")
+    at_agent, at_customer, at_boss = await hear(agent, customer, boss)
+    assert has(at_boss, agent.tone, customer.tone)
+    assert has(at_agent, customer.tone)
+    assert none_of(at_agent, boss.tone)
+    assert none_of(at_customer, boss.tone)
+    await call.control("whisper")
+    at_agent, at_customer, at_boss = await hear(agent, customer, boss)
+    assert has(at_boss, agent.tone, customer.tone)
+    assert has(at_agent, customer.tone, boss.tone)
+    assert none_of(at_customer, boss.tone)
+    await call.control("barge")
+    at_agent, at_customer, at_boss = await hear(agent, customer, boss)
+    assert has(at_agent, customer.tone, boss.tone)
+    assert has(at_customer, agent.tone, boss.tone)
+    await boss.call.hang_up()
+    at_agent, at_customer = await hear(agent, customer)
+    assert has(at_agent, customer.tone)
+    assert has(at_customer, agent.tone)
+    await agent.call.hang_up()
+    await customer.call.over()
+    await records(stack, call, 1)
+
+
+async def _monitored(stack, call):
+    return "call.monitored" in [event["type"] for event in await stack.api.events(call.request_id)]
+
+
+async def test_sound_into_a_call_and_its_recording(stack, phones):
+    one, two, *_ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    name = (await call.control("record_start"))["recording_name"]
+    await call.control("record_start", status=409)
+    await hear()
+    await call.control("record_pause")
+    await call.control("record_pause", status=409)
+    await hear()
+    await call.control("record_resume")
+    await hear()
+    await call.control("record_stop")
+    await call.control("say", "customer", text="One moment please, somebody will be with you")
+    (at_customer,) = await hear(customer, seconds=1.2)
+    assert audio.speech_present(at_customer)
+    await call.control("play", "agent", media="sound:no-such-sound")
+    await call.control("play", media="sound:beep")
+    await call.control("play", "agent", media="no-such-sound", status=422)
+    await call.control("play", status=422)
+    await call.control("dtmf", "customer", digits="12#")
+    await eventually(lambda: _pressed(customer, "12#"), within=10, what="keys")
+    assert agent.call.sound.pressed == ""
+    await agent.call.hang_up()
+    await customer.call.over()
+    (row,) = await records(stack, call, 1)
+    assert row["recording_name"] == name
+    sound = audio.decode((await stack.api.recording(name)).expect(200).body)
+    left, right = sound
+    assert audio.tone_present(left, agent.tone, min_seconds=0.8)
+    assert audio.tone_present(right, customer.tone, min_seconds=0.8)
+    assert audio.tone_seconds(left, agent.tone) < audio.duration(left) - 0.5
+
+
+async def _pressed(party, keys):
+    return party.call.sound.pressed == keys
+
+
+async def test_redirect_to_a_menu(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    await call.control("redirect", flow="ivr:nowhere", status=422)
+    await call.control("redirect", "customer", flow="ivr:welcome")
+    await agent.call.over()
+    (at_customer,) = await hear(customer, seconds=1.5)
+    assert audio.speech_present(at_customer)
+    await call.control("transfer", to="103")
+    target = Party(three, await three.next_call())
+    await target.call.answered()
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await customer.call.hang_up()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed="102")
+    agrees(second, dialed="103", customer="102")

@@ -156,7 +156,11 @@ class CallVoice:
         account = self.session.account
         digits = normalize(number, country=account.country)
         inside = is_extension(digits)
-        shown = self.session.call.params["from"] if inside else min(account.caller_ids, default="")
+        shown = (
+            (self.session.call.params.get("from") or self.caller.number)
+            if inside
+            else min(account.caller_ids, default="")
+        )
         options = Dial("target", digits, shown, ring, attempt, alongside=self.caller, by_phone=inside)
         try:
             return await dial(self.session, options)
