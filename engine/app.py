@@ -23,15 +23,19 @@ from engine.controls.table import CONTROLS
 from engine.dialer.brake import Brake
 from engine.dialer.callback import Callback
 from engine.dialer.dialer import Dialer
+from engine.dialer.instant import FLOW as INSTANT_CALL
+from engine.dialer.instant import Instant
 from engine.dialer.kinds import Kind
-from engine.dialer.port import CALLBACK, DUE_CALLS
+from engine.dialer.port import CALLBACK, DUE_CALLS, INSTANT
 from engine.errors import NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
 from engine.flows.call_tracking import CallTracking
+from engine.flows.instant_call import InstantCall
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
 from engine.flows.menus.flow import IVR, Ivr
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
 from engine.media import create as media
+from engine.media.library.seed import seed as seed_sounds
 from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops import lock
@@ -127,6 +131,7 @@ class Engine:
         self.inbound_flows: Mapping[str, Flow] = {
             IVR: Ivr(self.menus, self.mail),
             TRACKING: CallTracking(self.mail),
+            INSTANT_CALL: InstantCall(self.menus, self.mail),
         }
         self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
         if held.last_alive:
@@ -159,7 +164,10 @@ class Engine:
 
     def _dialer(self) -> Dialer:
         trunks = {name: trunk.max_calls for name, trunk in self.config.trunks.items() if trunk.max_calls}
-        kinds: Mapping[str, Kind] = {CALLBACK: Callback()}
+        kinds: Mapping[str, Kind] = {
+            CALLBACK: Callback(),
+            INSTANT: Instant(self.library, self.menus.of_number),
+        }
         brake = Brake(
             self.config.dialer.max_calls,
             time.monotonic,
@@ -225,6 +233,7 @@ class Engine:
             otp_templates=self.otp_templates,
             lists=self.lists,
             due=self.due,
+            menu_of=self.menus.of_number,
             codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,
@@ -256,6 +265,7 @@ class Engine:
             await migrate(self.config.database.dsn.get_secret_value())
             await self.accounts.seed(seeds["accounts"])
             await self.otp_templates.seed(seeds.get("otp_templates", ()))
+            await seed_sounds(self.library, seeds.get("media", ()))
             await self.routes.seed()
             await self.routes.start()
             await self.accounts.start()

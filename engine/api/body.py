@@ -16,13 +16,18 @@ _TYPOGRAPHIC = frozenset("“”„‟‘’‚‛«»″′")
 
 async def read_object(request: web.Request, *, limit: int) -> dict[str, Any]:
     """The request's body. Raises TooLarge, UnsupportedType, Unreadable, InvalidFields (a key that comes twice)."""
+    return _object(await read_value(request, limit=limit))
+
+
+async def read_value(request: web.Request, *, limit: int) -> Any:
+    """As ``read_object``; any JSON value."""
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is over {limit} bytes")
     if not request.body_exists:
         raise Unreadable("the body is empty; a JSON object is expected")
     if request.content_type != "application/json":
         raise UnsupportedType("the content type must be application/json")
-    return parse(await _read(request, limit))
+    return parse_value(await _read(request, limit))
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -36,14 +41,21 @@ async def _read(request: web.Request, limit: int) -> bytes:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
+    return _object(parse_value(raw))
+
+
+def parse_value(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable("the body is not UTF-8") from None
     try:
-        value = _decoder.decode(text)
+        return _decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(_why(text, error)) from None
+
+
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable("the body must be a JSON object")
     return value

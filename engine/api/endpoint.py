@@ -20,10 +20,13 @@ def endpoint(
     limit = ctx.config.http.max_body
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        identity = await auth.identify(ctx.accounts, request)
+        body: Mapping[str, Any] = {}
+        if route.enter is not None:
+            identity, body = await route.enter(ctx, request)
+        else:
+            identity = await auth.identify(ctx.accounts, request)
         auth.require(identity, route.scope)
         limiter.take(identity.account)
-        body: Mapping[str, Any] = {}
         fields: Mapping[str, Any] = {}
         if route.body is not None and (request.body_exists or route.query is None):
             body = await read_object(request, limit=limit)

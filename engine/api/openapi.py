@@ -63,7 +63,8 @@ def document(routes: Iterable[Route], opened: Iterable[OpenRoute]) -> dict[str, 
             "securitySchemes": {
                 name: {"type": "apiKey", "in": "header", "name": name, "description": doc}
                 for name, doc in (("account", "The account's id"), ("auth", "The account's secret"))
-            },
+            }
+            | {"basic": {"type": "http", "scheme": "basic", "description": "The account's id and its secret"}},
         },
     }
 
@@ -81,7 +82,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": _operation_id(route.method, route.path),
         "tags": [route.handler.__module__.removeprefix("engine.api.").split(".")[0]],
         "description": f"Scope: `{route.scope}`.",
-        "security": [{"account": [], "auth": []}],
+        "security": [{"account": [], "auth": []}, *([{"basic": []}, {}] if route.enter else [])],
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
@@ -133,6 +134,11 @@ def _responses(route: Route) -> dict[str, Any]:
 def _success(status: int, answer: Answer) -> dict[str, Any]:
     if answer.content_type != "application/json":
         return {"description": answer.doc, "content": {answer.content_type: {}}}
+    if answer.bare:
+        return {
+            "description": answer.doc,
+            "content": {"application/json": {"schema": dict(answer.schema), "example": answer.example}},
+        }
     members = {**answer.schema, "success": {"const": "true"}}
     schema = {
         "type": "object",

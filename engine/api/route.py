@@ -47,6 +47,8 @@ class Ask:
 
 Handler = Callable[[Ask], Awaitable[Mapping[str, Any] | web.StreamResponse]]
 """Gives the members of ``response`` beside ``success``, or an answer of its own."""
+Enter = Callable[[Context, web.Request], Awaitable[tuple[Identity, Mapping[str, Any]]]]
+"""Gives who asks, and the body as it came. Raises Unauthenticated and what reading a body raises."""
 OpenHandler = Callable[[Context], Callable[[web.Request], Awaitable[web.StreamResponse]]]
 
 
@@ -58,6 +60,8 @@ class Answer:
     schema: Mapping[str, Any] = field(default_factory=dict)
     example: Mapping[str, Any] = field(default_factory=dict)
     content_type: str = "application/json"
+    bare: bool = False
+    """Without the envelope ``response``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Route:
     """Parts of the path."""
     errors: tuple[int, ...] = ()
     """Statuses beside those that every route may give."""
+    enter: Enter | None = None
+    """Who asks, where the headers ``account`` and ``auth`` do not say it."""
     creates: bool = False
     """Takes ``Idempotency-Key``."""
 

@@ -14,11 +14,13 @@ from engine.api import (
     webhooks,
 )
 from engine.api.cpaas import callback, cdr, click_to_call, lists, modify_call, outbound_call
+from engine.api.instant import calls as instant_calls
 from engine.api.route import OpenRoute, Route
 
 ROUTES: tuple[Route, ...] = (
     *click_to_call.ROUTES,
     *callback.ROUTES,
+    *instant_calls.ROUTES,
     *outbound_call.ROUTES,
     *cdr.ROUTES,
     *calls.ROUTES,

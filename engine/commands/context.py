@@ -83,4 +83,6 @@ class Context:
     """One-time passwords, handed to their calls in memory alone."""
     registry: CollectorRegistry = field(default_factory=_registry)
     """What ``/metrics`` shows."""
+    menu_of: Callable[[str], str | None] = lambda _: None
+    """Number → menu."""
     now: Callable[[], datetime] = _utc_now

@@ -96,6 +96,7 @@ class Due:
     campaign_id: str | None = None
     contact_id: int | None = None
     code: str | None = None
+    code_item: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,9 @@ class DueCalls(Protocol):
         """Change what is not dialled yet, with the scheduled call that stands for it. The state that forbids it (placed,
         done, unknown); None: it is done."""
 
-    async def cancel(self, account: str, request_id: str, *, at: datetime) -> str | None:
-        """End what is not dialled yet as CANCELLED, with the scheduled call that stands for it. As ``change``."""
+    async def cancel(self, account: str, which: str | int, *, at: datetime) -> str | None:
+        """End what is not dialled, or not dialled again yet, as CANCELLED, with the scheduled call that stands for it.
+        ``which``: the id of that call, or of the due call. The answer is as ``change`` gives it."""
 
 
 class Dialing(Protocol):

@@ -33,6 +33,8 @@ from engine.telephony.provision import Deployment, Folders, render
 Say = Callable[[str], None]
 LOOPBACK = "127.0.0.1"
 CALLER_IDS = ("15168148111", "15168148720")
+INSTANT_EXTENSION = 100
+"""Number of the short audio file that a fresh stack has for instant calls."""
 _LONGEST_SOCKET_FOLDER = 90
 """Bytes; Asterisk's control socket must fit the 108 of ``sun_path``."""
 _UNGUESSABLE = 20
@@ -241,7 +243,14 @@ def _write_configuration(plan: Plan) -> None:
         )
     ]
     template = {"id": plan.otp_template, "account": "account_1", "name": "code", "text": "Your code is {otp}"}
-    write_private(plan.state.seed_json, json.dumps({"accounts": accounts, "otp_templates": [template]}, indent=1))
+    sound = {
+        "account": "account_1",
+        "name": "instant",
+        "extension": str(INSTANT_EXTENSION),
+        "file": str(Path(__file__).parent / "sounds" / "instant.ogg"),
+    }
+    seed = {"accounts": accounts, "otp_templates": [template], "media": [sound]}
+    write_private(plan.state.seed_json, json.dumps(seed, indent=1))
 
 
 def remove_socket_folder(state: State, folder: Path) -> None:

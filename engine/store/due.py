@@ -92,14 +92,16 @@ class PgDue:
             await connection.execute(query("due_told"))
         return None
 
-    async def cancel(self, account: str, request_id: str, *, at: datetime) -> str | None:
+    async def cancel(self, account: str, which: str | int, *, at: datetime) -> str | None:
+        locked = "due_of_request_locked" if isinstance(which, str) else "due_locked"
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(query("due_of_request_locked"), account, request_id)
+            row = await connection.fetchrow(query(locked), account, which)
             if row is None or row["state"] in ("placed", "done"):
                 return row["state"] if row else "unknown"
             await connection.execute(query("due_cancel"), row["id"], at)
-            if not row["attempt"]:
-                await _write(connection, *scheduled.ended(await _timeline(connection, request_id), "cancelled", at))
+            if row["request_id"] and not row["attempt"]:
+                timeline = await _timeline(connection, row["request_id"])
+                await _write(connection, *scheduled.ended(timeline, "cancelled", at))
         return None
 
     # -- Dialing -----------------------------------------------------------------------------------------------------

@@ -153,6 +153,9 @@ UPDATE calls SET due_id = $2 WHERE request_id = $1;
 -- name: due_get
 SELECT * FROM due_calls WHERE account = $1 AND id = $2;
 
+-- name: due_locked
+SELECT * FROM due_calls WHERE account = $1 AND id = $2 FOR UPDATE;
+
 -- name: due_by_request
 SELECT due.* FROM calls JOIN due_calls AS due ON due.id = calls.due_id
 WHERE calls.request_id = $2 AND calls.account = $1;

@@ -30,6 +30,7 @@ class FakeDue:
             params=new.params, state="due", due_at=new.due_at, expires_at=new.expires_at, attempt=0,
             max_attempts=new.max_attempts, retry_seconds=new.retry_seconds, retry_on=new.retry_on,
             request_id=new.request_id, result=None, outcome=None, created_at=datetime.now(UTC), ended_at=None, code=new.code,
+            code_item=new.code_item,
         )  # fmt: skip
         return due_id
 
@@ -52,8 +53,8 @@ class FakeDue:
         self.rows[row.id] = replace(row, params=params, number=number, due_at=due_at)
         return None
 
-    async def cancel(self, account: str, request_id: str, *, at: datetime) -> str | None:
-        row = await self.by_request(account, request_id)
+    async def cancel(self, account: str, which: str | int, *, at: datetime) -> str | None:
+        row = await (self.by_request(account, which) if isinstance(which, str) else self.get(account, which))
         if row is None or row.state in ("placed", "done"):
             return row.state if row else "unknown"
         self.rows[row.id] = replace(row, state="done", result="CANCELLED", ended_at=at)

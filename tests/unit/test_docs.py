@@ -153,7 +153,7 @@ def test_every_route_is_in_the_page_of_the_api():
     text = (ROOT / "docs/http-api.md").read_text(encoding="utf-8").replace("57362de4f0.wav", "{recording_name}")
     text = text.replace("57362de4f0", "{request_id}")
     text = text.replace("WH0123456789", "{webhook_id}").replace("/4711", "/{delivery_id}")
-    text = text.replace("AN2222314c96", "{template_id}")
+    text = text.replace("AN2222314c96", "{template_id}").replace("call/17", "call/{Id}").replace("Call/17", "Call/{Id}")
     text = text.replace("/welcome", "/{name}").replace("/list.csv", "/{name}")
     for route in ROUTES:
         assert f'"$API{route.path}' in text, route.path

@@ -25,7 +25,8 @@ BARE = ("repeat", "back", "hangup")
 """Steps that need no more than their name."""
 PLACE = re.compile(r"\{([^{}]*)\}")
 """``{name}`` in a text: what was gathered under that name, or a fact of the call."""
-FACTS = frozenset({"caller", "dialed"})
+FACTS = frozenset({"caller", "dialed", "first_name", "last_name"})
+"""The names are those of an instant call; of another call they are empty."""
 
 
 def _text(value: Any) -> Any:

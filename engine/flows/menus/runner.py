@@ -51,6 +51,8 @@ class Runner:
     """Full names of the menus that were come through."""
     values: dict[str, str] = field(default_factory=dict)
     language: str = ""
+    repeats: int = 1
+    """Times that the first menu's introduction is heard."""
 
     async def run(self, *names: str) -> str:
         """Enter the last of these menus (``back`` leads to those before it); how it ended: left, ended, no_choice,
@@ -81,11 +83,16 @@ class Runner:
         await self.voice.step(f"menu:{menu.full}")
         if fresh and (turn := await self._steps(entry, menu.first)) is not None:
             return turn
-        greeting = menu.greeting if fresh else ()
+        greeting = self._introduction(menu) if fresh else ()
         if not menu.keys:
             await self._say(entry, (*greeting, *menu.prompt))
             return Turn("end", result="ended")
         return await self._choose(entry, greeting)
+
+    def _introduction(self, menu: Menu) -> Sequence[Sound]:
+        """A menu without a greeting is introduced by its prompt."""
+        times, self.repeats = self.repeats, 1
+        return menu.greeting * times if menu.greeting else menu.prompt * (times - 1)
 
     async def _choose(self, entry: Entry, greeting: Sequence[Sound]) -> Turn:
         menu = entry.menu

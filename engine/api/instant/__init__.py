@@ -1,0 +1,1 @@
+"""The instant-call document's dialect."""
