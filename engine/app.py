@@ -7,6 +7,7 @@ import json
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import structlog
 from engine import log as logging_setup
 from engine.api.server import Server, serve
 from engine.calls.model import Call
-from engine.commands.context import Context
+from engine.commands.context import Context, LiveFlow
 from engine.config import Config
 from engine.controls.table import CONTROLS
 from engine.dialer.brake import Brake
@@ -39,6 +40,7 @@ from engine.media.library.seed import seed as seed_sounds
 from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops import lock
+from engine.ops.devices import DeviceWatch
 from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
 from engine.ops.systemd import Notifier
@@ -50,8 +52,10 @@ from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
 from engine.sessions.services import Flow, Services
 from engine.store.accounts import PgAccounts
+from engine.store.call_book import PgCallBook, PgDevices
 from engine.store.calls import PgCalls
 from engine.store.due import PgDue
+from engine.store.feed import PgFeed
 from engine.store.journal import PgJournal
 from engine.store.lists import PgLists
 from engine.store.media import PgMedia
@@ -62,6 +66,7 @@ from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.store.routes import PgRoutes
 from engine.store.spool import Spool
+from engine.store.tokens import PgTokens
 from engine.store.transcripts import PgTranscripts
 from engine.store.webhooks import CHANGED, PgHooks
 from engine.telephony.ami.link import AmiLink
@@ -69,6 +74,8 @@ from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
 from engine.telephony.cel_reader import CelReader
 from engine.telephony.events import LinkRestored, TelephonyEvent
+from engine.telephony.manager import ManagerEvent
+from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
 from engine.webhooks.worker import Worker
@@ -123,6 +130,13 @@ class Engine:
         self.lists = PgLists(self.database)
         self.due = PgDue(self.database, config.engine_id)
         self.codes = Codes()
+        self.tokens = PgTokens(self.database, self.accounts)
+        self.call_book = PgCallBook(self.database)
+        self.devices = PgDevices(self.database)
+        self.device_watch = DeviceWatch(
+            self.devices, self.managers, {phone.extension: phone.account for phone in config.softphones}
+        )
+        self.feed = Feed(PgFeed(self.database), config.engine_id)
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow))
         self.deliveries = Worker(self.hooks, self.sender)
@@ -133,7 +147,8 @@ class Engine:
             TRACKING: CallTracking(self.mail),
             INSTANT_CALL: InstantCall(self.menus, self.mail),
         }
-        self.registry = Registry(self._services(), self.switches, self._arrivals(), self._on_link)
+        self.arrivals = self._arrivals()
+        self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link)
         if held.last_alive:
             self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
         self.dialer = self._dialer()
@@ -197,6 +212,7 @@ class Engine:
         """Answer ``/healthz`` at once, ``/readyz`` when memory and an Asterisk are there. Raises ConfigError."""
         self.database.listener.subscribe(self._on_notified)
         self.database.listener.subscribe(self.transcriptions.heard)
+        self.database.listener.subscribe(self.feed.heard)
         self._task(self.held.live(), "signs of life")
         await self.database.open()
         await self.journal.start()
@@ -237,6 +253,10 @@ class Engine:
             codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,
+            tokens=self.tokens,
+            call_book=self.call_book,
+            devices=self.devices,
+            feed=self.feed,
         )
 
     async def _remember(self, seed: Path | None) -> None:
@@ -256,6 +276,7 @@ class Engine:
         self._task(self.library.run(), "media library")
         self._task(self.deliveries.run(), "web hooks")
         self._task(self.mail.run(), "mail")
+        self._task(self.device_watch.run(), "devices")
         self._task(reconcile.sweep_forever(self.registry), "ghosts")
         self._task(self.dialer.run(), "dialer")
         self._task(self._announce_ready(), "ready")
@@ -312,6 +333,7 @@ class Engine:
         abandoned = self.registry.abandon()
         if abandoned:
             await asyncio.wait(abandoned, timeout=2)
+        await self.feed.close()
         if self.server is not None:
             await self.server.cleanup()
         await asyncio.gather(*(manager.stop() for manager in self.managers))
@@ -352,7 +374,8 @@ class Engine:
     def _dispatch(self, event: TelephonyEvent) -> None:
         self.registry.dispatch(event)
 
-    def _on_ami(self, event: object) -> None:
+    def _on_ami(self, event: ManagerEvent) -> None:
+        self.device_watch.heard(event)
         log.debug("ami", received=repr(event))
 
     def _on_notified(self, told: str | None) -> None:
@@ -432,6 +455,21 @@ class Engine:
 
     async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
         return self.registry.channel(account, name)
+
+    def leads_to(self, account: str, code: str) -> tuple[str, Mapping[str, Any]] | None:
+        return self.arrivals.leads_to(self.routes.current(), account, code)
+
+    async def live_flows(self, account: str) -> list[LiveFlow]:
+        """Ours from memory, which events keep right; the others' as they have written them down, unless that is away."""
+        found = Counter(
+            (session.call.flow, session.call.direction, session.call.campaign_id is not None)
+            for session in self.registry.sessions.values()
+            if session.call.alive and session.call.account == account
+        )
+        with contextlib.suppress(StoreAway):
+            for flow, direction, campaign, calls in await self.call_book.live_elsewhere(account, self.config.engine_id):
+                found[flow, direction, campaign] += calls
+        return [LiveFlow(*kind, calls) for kind, calls in found.items()]
 
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"

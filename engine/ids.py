@@ -52,7 +52,15 @@ def leg_id(request_id: str, n: int) -> str:
 
 
 def call_uuid(request_id: str) -> str:
-    return str(uuid.uuid5(_LEGS, request_id))
+    """The call's id where one must be a UUID: it begins with the request id, so that no table need lead back."""
+    digest = blake2b(request_id.encode(), key=_LEGS.bytes, digest_size=11).hexdigest()
+    return str(uuid.UUID(hex=request_id + digest, version=5))
+
+
+def request_of_uuid(text: str) -> str | None:
+    """The request id in a ``call_uuid``; None when it is not one."""
+    request_id = text.replace("-", "")[:10].lower()
+    return request_id if is_request_id(request_id) and call_uuid(request_id) == text.lower() else None
 
 
 def bridge_id(request_id: str, n: int = 1) -> str:

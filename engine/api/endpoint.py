@@ -18,13 +18,14 @@ def endpoint(
     ctx: Context, route: Route, limiter: RateLimiter
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     limit = ctx.config.http.max_body
+    identify = route.dialect.identify if route.dialect else auth.identify
 
     async def serve(request: web.Request) -> web.StreamResponse:
         body: Mapping[str, Any] = {}
         if route.enter is not None:
             identity, body = await route.enter(ctx, request)
         else:
-            identity = await auth.identify(ctx.accounts, request)
+            identity = await identify(ctx, request)
         auth.require(identity, route.scope)
         limiter.take(identity.account)
         fields: Mapping[str, Any] = {}

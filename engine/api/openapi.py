@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.api.fields import Field, Schema, describe
 from engine.api.problems import MEANING
-from engine.api.route import Answer, OpenRoute, Route
+from engine.api.route import Answer, Dialect, OpenRoute, Route
+from engine.calls.account import SCOPES
 from engine.commands.idempotency import HEADER
 
 _ALWAYS = (401, 403, 429)
@@ -53,7 +54,7 @@ def document(routes: Iterable[Route], opened: Iterable[OpenRoute]) -> dict[str, 
         if route.body is not None:
             schemas[route.body.name] = route.body.openapi()
     for item in opened:
-        paths.setdefault(item.path, {})["get"] = _open_operation(item)
+        paths.setdefault(item.path, {})[item.method.lower()] = {**_open_operation(item), **item.described}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Trunkline", "version": _version(), "license": {"name": "MIT", "identifier": "MIT"}},
@@ -64,7 +65,14 @@ def document(routes: Iterable[Route], opened: Iterable[OpenRoute]) -> dict[str, 
                 name: {"type": "apiKey", "in": "header", "name": name, "description": doc}
                 for name, doc in (("account", "The account's id"), ("auth", "The account's secret"))
             }
-            | {"basic": {"type": "http", "scheme": "basic", "description": "The account's id and its secret"}},
+            | {
+                "basic": {"type": "http", "scheme": "basic", "description": "The account's id and its secret"},
+                "token": {
+                    "type": "oauth2",
+                    "description": "A bearer token of the account; stands for `account` and `auth` on every route",
+                    "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": dict.fromkeys(SCOPES, "")}},
+                },
+            },
         },
     }
 
@@ -82,7 +90,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": _operation_id(route.method, route.path),
         "tags": [route.handler.__module__.removeprefix("engine.api.").split(".")[0]],
         "description": f"Scope: `{route.scope}`.",
-        "security": [{"account": [], "auth": []}, *([{"basic": []}, {}] if route.enter else [])],
+        "security": _security(route),
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
@@ -93,6 +101,12 @@ def _operation(route: Route) -> dict[str, Any]:
         required = route.query is None
         operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": reference}}}
     return operation
+
+
+def _security(route: Route) -> list[Mapping[str, Any]]:
+    if route.dialect is not None:
+        return list(route.dialect.security)
+    return [{"account": [], "auth": []}, {"token": []}, *([{"basic": []}, {}] if route.enter else [])]
 
 
 def _operation_id(method: str, path: str) -> str:
@@ -125,10 +139,21 @@ def _parameter(item: Field, where: str, *, required: bool) -> dict[str, Any]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    answers: dict[str, Any] = {str(status): _success(status, answer) for status, answer in route.answers.items()}
+    dialect = route.dialect
+    answers: dict[str, Any] = {
+        str(status): _plain(answer) if dialect else _success(status, answer) for status, answer in route.answers.items()
+    }
     checked = _WITH_BODY if route.body is not None else (422,) if route.query is not None else ()
     statuses = sorted({*_ALWAYS, *checked, *route.errors})
-    return answers | {str(status): _failure(status) for status in statuses}
+    return answers | {str(status): _failure(status, dialect) for status in statuses}
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    """An answer of a dialect: as it stands, in no envelope."""
+    content: dict[str, Any] = {"schema": dict(answer.schema)}
+    if answer.example:
+        content["example"] = answer.example
+    return {"description": answer.doc, "content": {answer.content_type: content}}
 
 
 def _success(status: int, answer: Answer) -> dict[str, Any]:
@@ -151,9 +176,13 @@ def _success(status: int, answer: Answer) -> dict[str, Any]:
     return made | (_retry_header() if status == 202 else {})  # noqa: PLR2004
 
 
-def _failure(status: int) -> dict[str, Any]:
-    example = {"response": {"success": "false", **_EXAMPLES[status]}}
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+def _failure(status: int, dialect: Dialect | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "example": {"response": {"success": "false", **_EXAMPLES[status]}},
+    }
+    if dialect is not None:
+        content = {"schema": dict(dialect.problem), "example": dialect.example(status, _EXAMPLES[status]["message"])}
     made = {"description": MEANING[status], "content": {"application/json": content}}
     return made | (_retry_header() if status in _RETRIES else {})
 

@@ -1,7 +1,7 @@
 """Errors as answers. One table: class → status; the nearest class in the tree wins."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiohttp import web
@@ -46,17 +46,22 @@ def status_of(error: Exception) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def response(error: Exception) -> web.Response:
+Form = Callable[[int, str, Mapping[str, str], Mapping[str, str]], web.Response]
+"""(status, message, reasons by field, headers) → the answer, as one of the dialects words it."""
+
+
+def response(error: Exception, form: Form | None = None) -> web.Response:
     """The answer for ``error``. What is unforeseen is logged with an id, which is all that the client is told."""
+    form = form or envelope
     if isinstance(error, web.HTTPException):
-        return _of_http(error)
+        return _of_http(error, form)
     status = status_of(error)
     if status == 500:  # noqa: PLR2004
-        return _unforeseen(error)
+        return _unforeseen(error, form)
     if isinstance(error, errors.StoreError | errors.TelephonyError):
         log.warning("part_away", error=f"{type(error).__name__}: {error}")
     message, reasons = _told(error)
-    answer = envelope(status, message, reasons, _headers(error, status))
+    answer = form(status, message, reasons, _headers(error, status))
     if status == 413:  # noqa: PLR2004
         answer.force_close()  # what is left of the body is not worth reading
     return answer
@@ -93,16 +98,16 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     return {}
 
 
-def _unforeseen(error: Exception) -> web.Response:
+def _unforeseen(error: Exception, form: Form) -> web.Response:
     incident = secrets.token_hex(6)
     log.error("request_failed", incident=incident, exc_info=error)
-    return envelope(500, "internal error", {"incident": incident})
+    return form(500, "internal error", {"incident": incident}, {})
 
 
 _HTTP = {404: "no such path", 405: "this path does not take this method", 408: "the body did not arrive in time"}
 
 
-def _of_http(error: web.HTTPException) -> web.Response:
+def _of_http(error: web.HTTPException, form: Form) -> web.Response:
     """What aiohttp raises by itself: unknown path, wrong method, body too large."""
     headers = {name: value for name, value in error.headers.items() if name == "Allow"}
-    return envelope(error.status, _HTTP.get(error.status, error.reason.lower()), headers=headers)
+    return form(error.status, _HTTP.get(error.status, error.reason.lower()), {}, headers)

@@ -54,14 +54,28 @@ OpenHandler = Callable[[Context], Callable[[web.Request], Awaitable[web.StreamRe
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success, for the OpenAPI document. ``schema`` and ``example`` are the members of ``response``."""
+    """A success, for the OpenAPI document. ``schema`` and ``example`` are the members of ``response``; of a dialect they
+    are the whole."""
 
     doc: str
     schema: Mapping[str, Any] = field(default_factory=dict)
-    example: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = field(default_factory=dict)
     content_type: str = "application/json"
     bare: bool = False
     """Without the envelope ``response``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one of the API's documents differs from our own routes: who asks, and the shape of answers. Its handlers read
+    their bodies and write their answers themselves; errors are worded by path (engine.api.server)."""
+
+    identify: Callable[[Context, web.Request], Awaitable[Identity]]
+    security: tuple[Mapping[str, Any], ...]
+    problem: Mapping[str, Any]
+    """JSON schema of an error."""
+    example: Callable[[int, str], Mapping[str, Any]]
+    """An error, for the OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +100,12 @@ class Route:
     """Who asks, where the headers ``account`` and ``auth`` do not say it."""
     creates: bool = False
     """Takes ``Idempotency-Key``."""
+    dialect: Dialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRoute:
-    """A GET that needs no credentials: health, metrics, documentation."""
+    """What needs no credentials in headers: health, metrics, documentation, tokens."""
 
     path: str
     summary: str
@@ -98,3 +113,6 @@ class OpenRoute:
     content_type: str = "application/json"
     unready: bool = False
     """May also answer 503."""
+    method: str = "GET"
+    described: Mapping[str, Any] = field(default_factory=dict)
+    """Members of its OpenAPI operation that are not made of the above."""

@@ -8,7 +8,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from engine.api import problems
+from engine.api import oauth, problems
+from engine.api.call_control import dialect as call_control
 from engine.api.endpoint import endpoint
 from engine.api.limits import RateLimiter
 from engine.api.metrics import ApiMetrics
@@ -20,6 +21,12 @@ log = structlog.get_logger(__name__)
 
 _POLLED = frozenset(route.path for route in OPEN_ROUTES)
 """Asked for all the time, by programs."""
+_FORMS: dict[str, problems.Form] = {
+    "/cc/": call_control.problem,
+    "/registration/": call_control.problem,
+    "/oauth/": oauth.problem,
+}
+"""Beginning of a path → how errors are worded there, if not in our own envelope."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -34,7 +41,10 @@ def create_app(ctx: Context) -> web.Application:
         else:
             app.router.add_route(route.method, route.path, serve)
     for opened in OPEN_ROUTES:
-        app.router.add_get(opened.path, opened.handler(ctx))
+        if opened.method == "GET":
+            app.router.add_get(opened.path, opened.handler(ctx))
+        else:
+            app.router.add_route(opened.method, opened.path, opened.handler(ctx))
     return app
 
 
@@ -62,7 +72,7 @@ def _around(metrics: ApiMetrics) -> Middleware:
         try:
             answer = await handler(request)
         except Exception as error:  # noqa: BLE001 - the table of problems says what each one is; none may pass
-            answer = problems.response(error)
+            answer = problems.response(error, _form(request.path))
             if isinstance(error, Forbidden):
                 metrics.refusals.labels(error.rule).inc()
         _name(answer)
@@ -70,6 +80,10 @@ def _around(metrics: ApiMetrics) -> Middleware:
         return answer
 
     return around
+
+
+def _form(path: str) -> problems.Form | None:
+    return next((form for begin, form in _FORMS.items() if path.startswith(begin)), None)
 
 
 def _name(answer: web.StreamResponse) -> None:

@@ -4,8 +4,10 @@ from engine.api import (
     calls,
     control,
     docs,
+    events,
     health,
     media,
+    oauth,
     objects,
     otp_templates,
     recordings,
@@ -13,7 +15,10 @@ from engine.api import (
     voicemail_broadcast,
     webhooks,
 )
-from engine.api.cpaas import callback, cdr, click_to_call, lists, modify_call, outbound_call
+from engine.api.call_control import calls as cc_calls
+from engine.api.call_control import devices as cc_devices
+from engine.api.call_control import legs as cc_legs
+from engine.api.cpaas import callback, cdr, click_to_call, lists, live_statistics, modify_call, outbound_call
 from engine.api.instant import calls as instant_calls
 from engine.api.route import OpenRoute, Route
 
@@ -34,5 +39,10 @@ ROUTES: tuple[Route, ...] = (
     *lists.ROUTES,
     *voicemail_broadcast.ROUTES,
     *webhooks.ROUTES,
+    *events.ROUTES,
+    *live_statistics.ROUTES,
+    *cc_calls.ROUTES,
+    *cc_legs.ROUTES,
+    *cc_devices.ROUTES,
 )
-OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, health.ROUTES)
+OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, (*health.ROUTES, *oauth.ROUTES))

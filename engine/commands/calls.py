@@ -45,10 +45,15 @@ async def page(
 ) -> tuple[list[Call], str | None]:
     """Calls, newest first, and the cursor of the next page (None: that was the last one)."""
     ids = await ctx.calls.listed(account, states=(state,), limit=limit + 1, before=before)
+    return await several(ctx, account, ids[:limit]), ids[limit - 1] if len(ids) > limit else None
+
+
+async def several(ctx: Context, account: str, request_ids: Sequence[str]) -> list[Call]:
+    """Those calls of the account, in this order."""
     found: list[Call] = []
-    for start in range(0, min(limit, len(ids)), AT_ONCE):
-        found += await _several(ctx, account, ids[start : min(start + AT_ONCE, limit)])
-    return found, ids[limit - 1] if len(ids) > limit else None
+    for start in range(0, len(request_ids), AT_ONCE):
+        found += await _several(ctx, account, request_ids[start : start + AT_ONCE])
+    return found
 
 
 async def _several(ctx: Context, account: str, request_ids: Sequence[str]) -> list[Call]:

@@ -1,6 +1,6 @@
 """All that a use case needs, handed in by the composition root."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,9 +15,20 @@ from engine.media.library.library import Library
 from engine.media.objects.port import Objects
 from engine.media.stt.port import TranscriptTable
 from engine.sessions.codes import Codes
-from engine.store.port import Accounts, Calls, Journal, NewCall, OtpTemplates, Routes
+from engine.store.port import Accounts, CallBook, Calls, Devices, Journal, NewCall, OtpTemplates, Routes, Tokens
+from engine.webhooks.feed import Feed
 from engine.webhooks.port import Hooks
 from engine.webhooks.sender import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFlow:
+    """So many calls under way of one kind."""
+
+    flow: str
+    direction: str
+    campaign: bool
+    calls: int
 
 
 class EnginePort(Protocol):
@@ -37,12 +48,18 @@ class EnginePort(Protocol):
     def find(self, request_id: str) -> Call | None:
         """The call, if it lives in this engine."""
 
+    def leads_to(self, account: str, code: str) -> tuple[str, Mapping[str, Any]] | None:
+        """The flow, with its parameters, that a code or number of the house leads to; None when it leads to none."""
+
     async def end_call(self, request_id: str) -> None:
         """End or cancel it. Raises NotFound, StateConflict."""
 
     async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
         """The live call of the account that has a channel of this name: its request id, that leg's id, and the id of the
         leg that talks with it (empty: nobody does)."""
+
+    async def live_flows(self, account: str) -> Sequence[LiveFlow]:
+        """The account's calls under way, at every engine of the database, by what they are."""
 
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
@@ -79,6 +96,10 @@ class Context:
     otp_templates: OtpTemplates
     lists: Lists
     due: DueCalls
+    tokens: Tokens
+    call_book: CallBook
+    devices: Devices
+    feed: Feed
     codes: Codes = field(default_factory=Codes)
     """One-time passwords, handed to their calls in memory alone."""
     registry: CollectorRegistry = field(default_factory=_registry)

@@ -35,6 +35,8 @@ LOOPBACK = "127.0.0.1"
 CALLER_IDS = ("15168148111", "15168148720")
 INSTANT_EXTENSION = 100
 """Number of the short audio file that a fresh stack has for instant calls."""
+ACCOUNT_NUMBERS = (1234, 1235)
+"""In call-control paths."""
 _LONGEST_SOCKET_FOLDER = 90
 """Bytes; Asterisk's control socket must fit the 108 of ``sun_path``."""
 _UNGUESSABLE = 20
@@ -238,8 +240,8 @@ def _write_configuration(plan: Plan) -> None:
     accounts = [
         {"account": name, "auth": auth, "number": number, "country": country, "caller_ids": list(CALLER_IDS)}
         for name, auth, number, country in (
-            ("account_1", plan.auths[0], 1234, "91"),
-            ("account_2", plan.auths[1], 1235, "1"),
+            ("account_1", plan.auths[0], ACCOUNT_NUMBERS[0], "91"),
+            ("account_2", plan.auths[1], ACCOUNT_NUMBERS[1], "1"),
         )
     ]
     template = {"id": plan.otp_template, "account": "account_1", "name": "code", "text": "Your code is {otp}"}

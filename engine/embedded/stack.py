@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from engine.embedded.carrier import CarrierFront
-from engine.embedded.plan import INSTANT_EXTENSION, LOOPBACK, Plan, prepare, remove_socket_folder
+from engine.embedded.plan import ACCOUNT_NUMBERS, INSTANT_EXTENSION, LOOPBACK, Plan, prepare, remove_socket_folder
 from engine.embedded.postgres import Postgres
 from engine.embedded.state import State, write_private
 from engine.embedded.supervisor import Child, ChildSpec, run_probe
@@ -144,7 +144,8 @@ class Stack:
             "api": f"http://{plan.config.http.host}:{plan.config.http.port}",
             "account": "account_1",
             "auth": plan.auths[0],
-            "account_2": {"account": "account_2", "auth": plan.auths[1]},
+            "account_number": ACCOUNT_NUMBERS[0],
+            "account_2": {"account": "account_2", "auth": plan.auths[1], "account_number": ACCOUNT_NUMBERS[1]},
             "postgres": plan.dsn,
             "asterisk": {
                 "version": plan.asterisk.version,

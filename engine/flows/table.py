@@ -6,6 +6,7 @@ from engine.flows.click_to_call import click_to_call
 from engine.flows.conversation import conversation
 from engine.flows.dial import dial_number
 from engine.flows.inbound import unknown_number
+from engine.flows.odr import odr
 from engine.flows.otp import otp
 from engine.flows.voicemail_broadcast import voicemail_broadcast
 from engine.sessions.services import Flow
@@ -15,6 +16,7 @@ FLOWS: Mapping[str, Flow] = {
     "click_to_call": click_to_call,
     "conversation": conversation,
     "dial": dial_number,
+    "odr": odr,
     "otp": otp,
     "unknown_number": unknown_number,
     "voicemail_broadcast": voicemail_broadcast,

@@ -127,6 +127,16 @@ class Arrivals:
         params |= {"customer_number": caller}
         return _inbound(registry.services.routes.current(), menu, account, params)
 
+    def leads_to(self, routes: Sequence[Route], account: str, code: str) -> tuple[str, dict[str, str]] | None:
+        """The flow, with its parameters, that somebody meets who dials ``code``: a menu, or where an inbound number's own
+        route leads. None: no flow."""
+        if menu := self.menu_of(code):
+            return "ivr", {"menu": menu}
+        if any(each.direction == "inbound" and each.prefix == code and each.kind == "flow" for each in routes):
+            flow, owner, params = _inbound(routes, None, account, {"dialed": code})
+            return (flow, params) if owner == account else None
+        return None
+
 
 def _inbound(
     routes: Sequence[Route], menu: str | None, account: str, params: dict[str, str]

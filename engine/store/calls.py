@@ -104,9 +104,10 @@ class PgCalls:
         return [rows.recording(row) for row in await self._database.fetch("open_recordings", engine)]
 
     async def sweep(self) -> None:
-        """Make partitions for the months ahead; drop idempotency keys that have expired."""
+        """Make partitions for the months ahead; drop what has expired: idempotency keys, tokens, notes of the feed."""
         await self._database.fetchval("cdr_make_partitions", 3)
-        await self._database.fetchval("expired_keys")
+        for name in ("expired_keys", "forget_tokens", "forget_feed_notes"):
+            await self._database.fetchval(name)
 
     async def _sweep_forever(self) -> None:
         while True:

@@ -224,6 +224,90 @@ class Routes(Protocol):
         """The route table as last heard; kept fresh by notifications."""
 
 
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A bearer token, the only time that it can be seen. ``lifetime`` in seconds."""
+
+    id: str
+    token: str = field(repr=False)
+    scopes: tuple[str, ...]
+    lifetime: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    id: str
+    account: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    by_operator: bool
+
+
+class Tokens(Protocol):
+    """Bearer tokens of accounts."""
+
+    async def issue(
+        self, account: str, *, scopes: Sequence[str], lifetime: int, auth: str | None = None
+    ) -> IssuedToken: ...
+
+    async def identify(self, token: str) -> Identity:
+        """Raises Unauthenticated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which calls or devices of an account are listed: those of [since, until), in one order."""
+
+    since: datetime
+    until: datetime
+    descending: bool
+    extension: str | None = None
+    """Only calls with that party."""
+
+
+class CallBook(Protocol):
+    """The calls of an account as the call-control API pages through them: what has begun, live and ended."""
+
+    async def count(self, account: str, span: Span) -> int: ...
+
+    async def page(
+        self, account: str, span: Span, *, limit: int, offset: int = 0, after: str | None = None, back: bool = False
+    ) -> list[str]:
+        """Request ids in the order of ``span``: from the beginning, or behind the call ``after``, or with ``back`` those
+        just before it. Raises InvalidFields when the account has no such call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A telephone that has registered."""
+
+    key: str
+    extension: str
+    mac: str | None
+    """``79-5C-7D-28-1B-B3``, where the phone tells it."""
+    address: str
+    contact: str
+    last_request: datetime
+    last_success: datetime
+
+
+class Devices(Protocol):
+    async def count(self, account: str, span: Span) -> int: ...
+
+    async def page(
+        self, account: str, span: Span, *, limit: int, offset: int = 0, after: str | None = None, back: bool = False
+    ) -> list[Device]:
+        """As ``CallBook.page``, in the order in which they came to be known."""
+
+    async def get(self, account: str, key: str) -> Device | None:
+        """By its MAC address or extension."""
+
+    async def forget(self, account: str, key: str) -> bool: ...
+
+
 class OtpTemplates(Protocol):
     """Templates of announcements. ``account`` None stands for operators; unknown and foreign are both None."""
 

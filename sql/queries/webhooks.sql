@@ -65,6 +65,11 @@ WITH target AS (
       AND CASE WHEN $7::text IS NULL THEN types && ARRAY[$2::text, split_part($2, '.', 1) || '.*'] ELSE id = $7 END
     UNION ALL
     SELECT NULL, $6 WHERE $6 IS NOT NULL
+), noted AS (
+    -- The live feed tells of rooms and campaigns whether there is a hook or not.
+    INSERT INTO feed_notes (account, type, at, data)
+    SELECT $1, $2, $4, $5::jsonb
+    WHERE $6::text IS NULL AND $7::text IS NULL AND split_part($2, '.', 1) IN ('room', 'campaign')
 ), number AS (
     SELECT coalesce($8::bigint, nextval('outbox_numbers')) AS sequence FROM (SELECT FROM target LIMIT 1) AS one
 ), told AS (

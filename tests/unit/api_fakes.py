@@ -14,14 +14,16 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
 from engine.calls.routing import Route
-from engine.commands.context import Context
+from engine.commands.context import Context, LiveFlow
 from engine.config import parse
 from engine.errors import StoreAway
 from engine.media import create as media
 from engine.sessions.codes import Codes
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
+from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
+from tests.unit.call_control_fakes import TOKEN, TOKEN_2, FakeCallBook, FakeDevices, FakeFeedLog, FakeTokens
 from tests.unit.due_fakes import FakeDue
 from tests.unit.media_fakes import FakeMedia, FakeTranscripts
 from tests.unit.otp_fakes import FakeOtpTemplates
@@ -36,7 +38,7 @@ CALLER_IDS = frozenset({"15168148111", "15168148720"})
 
 
 def account(name: str = "account_1", **limits: Any) -> Account:
-    return Account(name, 1234, "91", CALLER_IDS, limits=Limits(**limits))
+    return Account(name, 1234 if name == "account_1" else 1235, "91", CALLER_IDS, limits=Limits(**limits))
 
 
 class FakeStore:
@@ -151,6 +153,7 @@ class FakeEngine:
         self.parts = {"asterisk": True, "postgres": True, "ami": True}
         self.busy: int | None = None
         self.codes = Codes()
+        self.leads: dict[str, tuple[str, Mapping[str, Any]]] = {}
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -175,6 +178,13 @@ class FakeEngine:
 
     def find(self, request_id: str) -> Call | None:
         return self.calls.get(request_id)
+
+    def leads_to(self, account: str, code: str) -> tuple[str, Mapping[str, Any]] | None:
+        return self.leads.get(code)
+
+    async def live_flows(self, account: str) -> list[LiveFlow]:
+        calls = [call for call in self.calls.values() if call.account == account]
+        return [LiveFlow(call.flow, call.direction, call.campaign_id is not None, 1) for call in calls]
 
     async def end_call(self, request_id: str) -> None:
         self.ended.append(request_id)
@@ -215,6 +225,12 @@ class World:
         self.lists: Any = None
         self.due = FakeDue()
         self.hooks = FakeHooks()
+        first, second = (self.store.identities[name] for name in (("account_1", AUTH), ("account_2", AUTH_2)))
+        self.tokens = FakeTokens({TOKEN: first, TOKEN_2: second})
+        self.call_book = FakeCallBook(self.store)
+        self.devices = FakeDevices()
+        self.feed_log = FakeFeedLog()
+        self.feed = Feed(self.feed_log, "e1")
         self.sender = Sender(Guard(lookup=self.hooks.lookup))
 
     def context(self) -> Context:
@@ -232,7 +248,8 @@ class World:
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
             media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists,
-            due=self.due, codes=self.engine.codes, registry=self.registry, now=lambda: self.time,
+            due=self.due, tokens=self.tokens, call_book=self.call_book, devices=self.devices, feed=self.feed,
+            codes=self.engine.codes, registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 
     def limit(self, **limits: Any) -> None:

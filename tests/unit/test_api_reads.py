@@ -350,7 +350,9 @@ class TestDescription:
         api = await (await client.get("/api/openapi.json")).json()
         assert api["openapi"].startswith("3.1")
         described = {(method.upper(), path) for path, item in api["paths"].items() for method in item}
-        served = {(route.method, route.path) for route in ROUTES} | {("GET", route.path) for route in OPEN_ROUTES}
+        served = {(route.method, route.path) for route in ROUTES} | {
+            (route.method, route.path) for route in OPEN_ROUTES
+        }
         assert described == served
         ids = [item[method]["operationId"] for item in api["paths"].values() for method in item]
         assert len(ids) == len(set(ids))

@@ -47,7 +47,7 @@ def _user(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 async def _by_headers(ctx: Context, request: web.Request) -> Identity:
     scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return await auth.identify(ctx.accounts, request)
+        return await auth.identify(ctx, request)
     try:
         name, _, secret = base64.b64decode(sent.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -1,0 +1,142 @@
+"""What the call-control API does to a call under way: who of its parties a change is about, and which control it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.calls.account import Account
+from engine.calls.model import Call, Leg
+from engine.calls.numbers import is_extension
+from engine.commands.call_control import Party, resolve
+from engine.commands.context import Context
+from engine.errors import InvalidFields, NotFound, StateConflict
+
+ACTIVE, PARKED, HELD, ENDED = "active", "parked", "held", "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``to`` transfers, whatever ``state`` says beside it."""
+
+    state: str | None = None
+    source: Party | None = None
+    to: Party | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    state: str
+    destination: str
+    """The other party."""
+
+
+async def change(ctx: Context, account: Account, call: Call, wanted: Change) -> Changed:
+    """Have it done. Raises InvalidFields, StateConflict, Forbidden (gate), Unavailable."""
+    if wanted.state is None and wanted.to is None:
+        raise InvalidFields({"state": "or to is required"})
+    number = await _number(ctx, account, wanted.to) if wanted.to else ""
+    source = await _number(ctx, account, wanted.source) if wanted.source else ""
+    _alive(call)
+    if wanted.to is not None:
+        leg = _leaves(call, wanted.source, source)
+        await ctx.engine.control(call.request_id, "transfer", leg.leg_id, {"to": number})
+        return Changed(ACTIVE, number)
+    if wanted.state == PARKED:
+        return await _park(ctx, call)
+    return await _activate(ctx, call)
+
+
+async def _number(ctx: Context, account: Account, party: Party) -> str:
+    wrong: dict[str, str] = {}
+    digits = await resolve(ctx, account, "to", party, wrong)
+    if wrong:
+        raise InvalidFields(wrong)
+    return digits
+
+
+def _alive(call: Call) -> None:
+    if not call.alive:
+        raise StateConflict("the call has ended already")
+
+
+def _leaves(call: Call, party: Party | None, number: str) -> Leg:
+    """Who gives the call on: the party that ``from`` names if that is one of the house; a telephone number that it names
+    stays. Without a party of that name: the agent, else whoever is of the house."""
+    legs = _talking(call)
+    named = next((leg for leg in legs if number and leg.number == number), None)
+    if named is not None and party is not None:
+        if party.type != "pstn" or len(legs) < 2:  # noqa: PLR2004
+            return named
+        return next(leg for leg in legs if leg is not named)
+    return legs[0]
+
+
+def _talking(call: Call) -> Sequence[Leg]:
+    """Parties on the line, those of the house first."""
+    legs = [leg for leg in call.legs.values() if leg.up]
+    if not legs:
+        raise StateConflict("nobody has answered yet")
+    return sorted(legs, key=lambda leg: (leg.role != "agent", not is_extension(leg.number), leg.n))
+
+
+async def _park(ctx: Context, call: Call) -> Changed:
+    """The party that is not of the house waits, with music."""
+    if any(_parked(leg) for leg in call.legs.values()):
+        return Changed(PARKED, other(call))
+    leg = _talking(call)[-1]
+    await ctx.engine.control(call.request_id, "park", leg.leg_id, {})
+    return Changed(PARKED, leg.number)
+
+
+def _parked(leg: Leg) -> bool:
+    return leg.alive and getattr(leg, "slot", None) is not None
+
+
+async def _activate(ctx: Context, call: Call) -> Changed:
+    """Whoever is parked or held comes back; a call that is active stays so."""
+    legs = _talking(call)
+    parked = [leg for leg in legs if _parked(leg)]
+    held = [leg for leg in legs if leg.held_from is not None and leg not in parked]
+    for leg in parked:
+        await ctx.engine.control(call.request_id, "retrieve", leg.leg_id, {})
+    for leg in held:
+        await ctx.engine.control(call.request_id, "resume", leg.leg_id, {})
+    if not (parked or held) and any(leg.alive and not leg.up for leg in call.legs.values()):
+        raise StateConflict("nobody has answered yet")
+    return Changed(ACTIVE, other(call))
+
+
+async def change_leg(ctx: Context, call: Call, leg_id: str, state: str) -> Changed:
+    """``state``: held or active. Raises NotFound, StateConflict, Unavailable."""
+    leg = leg_of(call, leg_id)
+    _alive(call)
+    if not leg.up:
+        raise StateConflict("the leg has ended already" if not leg.alive else "the leg has not been answered")
+    if (leg.held_from is not None) != (state == HELD):
+        await ctx.engine.control(call.request_id, "hold" if state == HELD else "resume", leg.leg_id, {})
+    return Changed(state, other(call, leg))
+
+
+async def end_leg(ctx: Context, call: Call, leg_id: str) -> Changed:
+    """Hang up one party. Raises NotFound, StateConflict, Unavailable."""
+    leg = leg_of(call, leg_id)
+    if not (call.alive and leg.alive):
+        raise StateConflict("the leg has ended already")
+    await ctx.engine.control(call.request_id, "hangup", leg.leg_id, {})
+    return Changed(ENDED, other(call, leg))
+
+
+def leg_of(call: Call, leg_id: str) -> Leg:
+    for leg in call.legs.values():
+        if leg.leg_id == leg_id.lower():
+            return leg
+    raise NotFound("the call has no leg of this id")
+
+
+def other(call: Call, leg: Leg | None = None) -> str:
+    """The party at the other end: of the leg, else of the one who is of the house."""
+    legs = sorted(call.legs.values(), key=lambda each: (each.role != "agent", not is_extension(each.number), each.n))
+    this = leg or (legs[0] if legs else None)
+    rest = [each for each in legs if each is not this]
+    last = max(rest, key=lambda each: (each.alive, each.n), default=this)
+    asked = call.params.get("asked", {}).get("to", call.params.get("customer_number", ""))
+    return last.number if last is not None and last is not this else str(asked)
