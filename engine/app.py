@@ -51,6 +51,7 @@ from engine.sessions.codes import Codes
 from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
 from engine.sessions.services import Flow, Services
+from engine.sessions.session import Session
 from engine.store.accounts import PgAccounts
 from engine.store.call_book import PgCallBook, PgDevices
 from engine.store.calls import PgCalls
@@ -173,6 +174,8 @@ class Engine:
             controls=CONTROLS,
             has_menu=lambda name: name in self.menus.book.entries,
             parked=self.parked,
+            session_with=self.session_with,
+            move=self.move,
             speaker=self.speaker,
             codes=self.codes,
         )
@@ -452,6 +455,12 @@ class Engine:
 
     def parked(self, account: str) -> Mapping[str, str]:
         return self.registry.parked(account)
+
+    def session_with(self, channel: str) -> Session | None:
+        return self.registry.sessions.get(self.registry.owner(channel) or "")
+
+    def move(self, channel: str, request_id: str) -> None:
+        self.registry.move(channel, request_id)
 
     async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
         return self.registry.channel(account, name)

@@ -10,7 +10,7 @@ from engine.api.route import Answer, Ask, Route
 from engine.api.views import CALL_EXAMPLE, CALL_SCHEMA, call_view
 from engine.commands import calls
 from engine.commands.control import Control, execute
-from engine.controls.table import CONTROLS
+from engine.controls.table import CONTROLS, OF_PHONES
 
 LONGEST_TEXT = 3000
 
@@ -34,7 +34,7 @@ DIGITS = _matching(r"[0-9A-Da-d*#wW]{1,64}", "must be 1 to 64 of 0-9 A-D * # w W
 
 BODY = Schema(
     "Control",
-    Field("action", enum(tuple(CONTROLS)), "What to do", "hold"),
+    Field("action", enum(tuple(action for action in CONTROLS if action not in OF_PHONES)), "What to do", "hold"),
     Field(
         "leg",
         IDENTIFIER,

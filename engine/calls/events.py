@@ -36,6 +36,7 @@ class Kind(StrEnum):
     LEG_ANSWERED = "leg.answered"
     LEG_HELD = "leg.held"
     LEG_RESUMED = "leg.resumed"
+    LEG_MOVED = "leg.moved"
     LEG_MUTED = "leg.muted"
     LEG_DTMF = "leg.dtmf"
     LEG_DETECTED = "leg.detected"

@@ -337,6 +337,12 @@ def _leg_answered(call: Call, leg: Leg | None, event: Event) -> None:
         call.answered_at = event.at
 
 
+def _leg_moved(_call: Call, leg: Leg | None, event: Event) -> None:
+    """Its channel lives on in another call."""
+    if leg:
+        leg.ended_at, leg.hangup_by, leg.why = event.at, "engine", "moved"
+
+
 def _leg_held(_call: Call, leg: Leg | None, event: Event) -> None:
     if leg:
         leg.held_from = event.data.get("bridge")
@@ -405,6 +411,7 @@ _APPLY: Mapping[Kind, Callable[[Call, Leg | None, Event], None]] = {
     Kind.LEG_RINGING: _leg_ringing,
     Kind.LEG_PROGRESS: _leg_progress,
     Kind.LEG_ANSWERED: _leg_answered,
+    Kind.LEG_MOVED: _leg_moved,
     Kind.LEG_HELD: _leg_held,
     Kind.LEG_RESUMED: _leg_resumed,
     Kind.LEG_MUTED: _leg_muted,

@@ -58,6 +58,8 @@ LEG_MOVES: dict[tuple[LegState, Kind], LegState] = {
     **{(state, _K.LEG_ANSWERED): _L.UP for state in _RANK[:3]},
     (_L.UP, _K.LEG_HELD): _L.HELD,
     (_L.HELD, _K.LEG_RESUMED): _L.UP,
+    (_L.UP, _K.LEG_MOVED): _L.ENDED,
+    (_L.HELD, _K.LEG_MOVED): _L.ENDED,
     **{(state, _K.LEG_ENDED): _L.ENDED for state in (*_RANK, _L.HELD)},
 }
 _LEG_KEEPS = frozenset(

@@ -34,6 +34,8 @@ async def carry_out(session: Session) -> None:
     try:
         if transfer.how == "attended":
             await _attended(session, conversation, transfer)
+        elif transfer.how == "merge":
+            await _merge(session, conversation, transfer)
         elif transfer.how == "retrieve":
             await _retrieve(session, conversation, transfer)
         else:
@@ -118,6 +120,19 @@ async def _not_there(session: Session, conversation: Conversation, transferee: L
         prompts = session.services.prompts
         await play(session, transferee, *prompts.get(reason, prompts["failed"]), longest=15)
     conversation.parties = [transferee, target]
+
+
+async def _merge(session: Session, conversation: Conversation, transfer: Transfer) -> None:
+    """The target is there already: it comes from the transferer's other call."""
+    transferee, transferer = session.call.legs[transfer.transferee], _leg(session, transfer.transferer)
+    target = session.call.leg("target", transfer.attempt)
+    assert target is not None
+    conversation.parties = [transferee, target]
+    await _free(session, transferee, conversation.bridge)
+    await join(session, conversation.bridge, transferee, target)
+    _connected(session, conversation, transfer, transferee, target)
+    if transferer is not None:
+        await session.attempt(session.hangup(transferer, "transfer"))
 
 
 # -- retrieve ------------------------------------------------------------------------------------------------------

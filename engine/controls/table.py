@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from engine.controls.hangup import hangup
 from engine.controls.hold import hold, resume
+from engine.controls.merge import merge
 from engine.controls.monitor import barge, spy, whisper
 from engine.controls.mute import mute, unmute
 from engine.controls.park import park, retrieve
@@ -13,6 +14,9 @@ from engine.controls.sound import dtmf, play, say
 from engine.controls.transfer import attended_transfer, cancel, complete, swap, transfer
 from engine.sessions.services import Control
 
+OF_PHONES = frozenset({"merge"})
+"""Actions that only a phone's own signalling asks for."""
+
 CONTROLS: Mapping[str, Control] = {
     "hold": hold,
     "resume": resume,
@@ -20,6 +24,7 @@ CONTROLS: Mapping[str, Control] = {
     "unmute": unmute,
     "park": park,
     "retrieve": retrieve,
+    "merge": merge,
     "transfer": transfer,
     "attended_transfer": attended_transfer,
     "complete": complete,

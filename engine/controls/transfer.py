@@ -79,6 +79,8 @@ async def _begin(
     to = number_of(session, order.fields.get("to", ""))
     target = await begin(session, how, transferer, transferee, to, by_phone=order.by == "phone")
     result = {"leg_id": target.leg_id}
+    if transferer is not None and order.fields.get("refer"):
+        await session.attempt(session.switch.transfer_progress(transferer.channel_id, "channel_answered"))
     if how == "blind":
         order.settle(result)
     follow(session, transferee)
@@ -106,9 +108,10 @@ async def begin(
     *,
     by_phone: bool = False,
     arrived: Channel | None = None,
+    taken: Leg | None = None,
 ) -> Leg:
     """Past the gate: the target's row, and what is about to happen, committed. ``arrived``: the target's channel, which
-    came by itself. Raises Forbidden, InvalidFields,
+    came by itself; ``taken``: the target, of another call. Raises Forbidden, InvalidFields,
     StateConflict, StoreAway."""
     call = session.call
     if call.transfer is not None or session.consult is not None:
@@ -130,21 +133,31 @@ async def begin(
         "by_phone": by_phone or (is_extension(to) and to not in EMERGENCY),
         "bridge": session.conversation.bridge if session.conversation else "",
     }
-    target = _arrived(session, told, arrived) if arrived else await announce(session, options_of(session, told))
+    if arrived or taken:
+        target = _arrived(session, told, arrived, taken)
+    else:
+        target = await announce(session, options_of(session, told))
     session.record(Kind.CALL_TRANSFERRING, **told)
     await session.committed()
     return target
 
 
-def _arrived(session: Session, told: Mapping[str, Any], channel: Channel) -> Leg:
-    """A phone that dialled a slot's code: it dialled us, so that it needs no gate."""
-    options, endpoint = options_of(session, told), channel.name.rsplit("-", 1)[0]
+def _arrived(session: Session, told: Mapping[str, Any], channel: Channel | None, taken: Leg | None) -> Leg:
+    """A phone that dialled a slot's code, or the party of another call: nobody is dialled, so that it needs no gate."""
+    options = options_of(session, told)
+    if channel is not None:
+        name, channel_id = channel.name, channel.id
+    else:
+        assert taken is not None
+        name, channel_id = taken.channel or "", taken.channel_id
+    endpoint = name.rsplit("-", 1)[0]
     leg = session.new_leg(
-        options.role, options.number, endpoint, attempt=options.attempt, channel_id=channel.id, channel=channel.name,
+        options.role, options.number, endpoint, attempt=options.attempt, channel_id=channel_id, channel=name,
         **options.known,
     )  # fmt: skip
-    session.entered.add(channel.id)
-    session.record(Kind.LEG_RINGING, leg=leg.n)
+    session.entered.add(channel_id)
+    if channel is not None:
+        session.record(Kind.LEG_RINGING, leg=leg.n)
     return leg
 
 

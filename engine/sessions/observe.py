@@ -8,6 +8,7 @@ from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.calls.states import LegState
 from engine.ids import request_of
+from engine.sessions.refer import refer
 from engine.sessions.session import Session
 from engine.telephony import events as t
 
@@ -135,6 +136,12 @@ def _hold(session: Session, event: t.HoldChanged) -> None:
         session.record(Kind.LEG_HELD if event.held else Kind.LEG_RESUMED, at=event.at, leg=leg.n)
 
 
+def _transfer_requested(session: Session, event: t.TransferRequested) -> None:
+    leg = leg_of(session, event.channel.id)
+    if leg and leg.up and session.background is not None:
+        session.spawn(refer(session, leg, event), "refer")
+
+
 def _playback_ended(session: Session, event: t.PlaybackEnded) -> None:
     session.finished[event.playback_id] = not event.failed
 
@@ -154,6 +161,7 @@ _OBSERVERS: dict[type[t.TelephonyEvent], Callable[[Session, Any], None]] = {
     t.ChannelGone: _gone,
     t.DtmfReceived: _dtmf,
     t.HoldChanged: _hold,
+    t.TransferRequested: _transfer_requested,
     t.PlaybackEnded: _playback_ended,
     t.RecordingEnded: _recording_ended,
 }

@@ -250,7 +250,11 @@ async def _end_ghosts(
     registry: Registry, switch: Switch, channels: Sequence[Channel], bridges: Sequence[BridgeInfo]
 ) -> None:
     """End channels and bridges of ours that belong to no live call of any engine: ghosts slow Asterisk down."""
-    ours = {identifier: ids.request_of(identifier) for identifier in _identifiers(channels, bridges)}
+    ours = {
+        identifier: registry.owner(identifier)
+        for identifier in _identifiers(channels, bridges)
+        if ids.request_of(identifier)
+    }
     ghosts = {identifier: call for identifier, call in ours.items() if call and call not in registry.sessions}
     if not ghosts:
         return

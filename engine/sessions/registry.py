@@ -61,7 +61,7 @@ class Registry:
             self.on_link(event)
             return
         identifier = _identifier(event)
-        request_id = ids.request_of(identifier) or self.foreign.get(identifier)
+        request_id = self.owner(identifier)
         session = self.sessions.get(request_id) if request_id else None
         if session is not None:
             deliver(session, event)
@@ -69,6 +69,15 @@ class Registry:
             self.early[identifier].append(event)
         elif isinstance(event, t.ChannelEntered):
             self._unexpected(event)
+
+    def owner(self, identifier: str) -> str | None:
+        """The call that a channel, or what hangs on it, belongs to: by its id, unless it came in or moved."""
+        moved = self.foreign.get(identifier) or self.foreign.get(identifier.partition(".")[0])
+        return moved or ids.request_of(identifier)
+
+    def move(self, channel_id: str, request_id: str) -> None:
+        """Events of the channel go to that call from now on."""
+        self.foreign[channel_id] = request_id
 
     def _unexpected(self, event: t.ChannelEntered) -> None:
         if ids.request_of(event.channel.id) is None:
@@ -126,7 +135,7 @@ class Registry:
         self.live[account.account] += 1
         self.on_server[switch.name] += 1
         for leg in call.legs.values():
-            if ids.request_of(leg.channel_id) is None:
+            if ids.request_of(leg.channel_id) != call.request_id and leg.alive:
                 self.foreign[leg.channel_id] = call.request_id
         return session
 
@@ -136,7 +145,8 @@ class Registry:
         self.live[session.account.account] -= 1
         self.on_server[session.switch.name] -= 1
         for leg in session.call.legs.values():
-            self.foreign.pop(leg.channel_id, None)
+            if self.foreign.get(leg.channel_id) == session.call.request_id:
+                del self.foreign[leg.channel_id]
 
     def take_up(self, call: Call, account: Account, switch: Switch) -> Session:
         """Run the flow of a call whose beginning is committed: one that was due."""

@@ -47,6 +47,10 @@ class Services:
     has_menu: Callable[[str], bool] = lambda _: False
     parked: Callable[[str], Mapping[str, str]] = lambda _: {}
     """Account → slots that are taken → request ids."""
+    session_with: Callable[[str], "Session | None"] = lambda _: None
+    """The live call that a channel is in."""
+    move: Callable[[str, str], None] = lambda _channel, _call: None
+    """A channel goes over to another call (its request id): its events too."""
     controls: Mapping[str, Control] = field(default_factory=dict)
     """Action → what it does to a live call."""
     codes: Codes = field(default_factory=Codes)

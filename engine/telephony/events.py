@@ -106,6 +106,16 @@ class HoldChanged(TelephonyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TransferRequested(TelephonyEvent):
+    """A phone sent REFER on ``channel``: blind to ``destination``, or attended to who talks on ``replaced``, a channel of
+    the same phone."""
+
+    channel: Channel
+    destination: str
+    replaced: Channel | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted(TelephonyEvent):
     playback_id: str
 

@@ -389,6 +389,10 @@ class FakeSwitch:
         await self._asked("mute", channel_id, direction, on)
         self._party(channel_id)
 
+    async def transfer_progress(self, channel_id: str, state: str) -> None:
+        await self._asked("transfer_progress", channel_id, state)
+        self._party(channel_id)
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         await self._asked("leave", channel_id, safe.identifier(context), safe.identifier(exten))
         party = self._party(channel_id)

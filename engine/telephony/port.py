@@ -118,6 +118,9 @@ class Switch(Protocol):
     async def mute(self, channel_id: str, direction: str, *, on: bool) -> None:
         """``direction``: in (the party is not heard), out (it hears nothing) or both."""
 
+    async def transfer_progress(self, channel_id: str, state: str) -> None:
+        """Tell the phone that sent REFER on the channel what became of it: channel_answered or channel_declined."""
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         """Send the channel on in the dialplan."""
 

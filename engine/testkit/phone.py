@@ -17,6 +17,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import quote
 
 from engine.testkit import sip
 from engine.testkit.audio import Samples
@@ -41,6 +42,8 @@ class PhoneCall:
     incoming: bool
     status: int = 0
     statuses: list[int] = field(default_factory=list)
+    notified: list[int] = field(default_factory=list)
+    """What NOTIFY told of a REFER: 100, 200, 603…"""
     ended: bool = False
     local: str = ""
     remote: str = ""
@@ -96,6 +99,16 @@ class PhoneCall:
 
     def press(self, keys: str) -> None:
         self.sound.press(keys)
+
+    async def refer(self, to: str) -> int:
+        """Ask for a blind transfer; the status of the answer. What becomes of it comes as ``notified``."""
+        return await self.phone.refer(self, f"<sip:{to}@{self.phone.where}>")
+
+    async def refer_to(self, other: "PhoneCall") -> int:
+        """Ask for the other party to be connected to that of ``other``, a second call of this phone."""
+        ours, theirs = sip.tag_of(other.local), sip.tag_of(other.remote)
+        replaces = quote(f"{other.call_id};to-tag={theirs};from-tag={ours}", safe="")
+        return await self.phone.refer(self, f"<{other.target}?Replaces={replaces}>")
 
 
 class Phone(asyncio.DatagramProtocol):
@@ -171,8 +184,8 @@ class Phone(asyncio.DatagramProtocol):
 
     async def _register(self, expires: int, challenge: str | None) -> sip.Message:
         self._registration_cseq += 1
-        uri = f"sip:{self._where}"
-        me = f"<sip:{self.extension}@{self._where}>"
+        uri = f"sip:{self.where}"
+        me = f"<sip:{self.extension}@{self.where}>"
         headers = [("From", f"{me};tag={self._tag}"), ("To", me), ("Call-ID", self._registration),
                    ("CSeq", f"{self._registration_cseq} REGISTER"), ("Contact", self._contact),
                    ("Expires", str(expires))]  # fmt: skip
@@ -186,9 +199,9 @@ class Phone(asyncio.DatagramProtocol):
         sound = Sound(self.tone)
         port = await sound.open("127.0.0.1")
         call = PhoneCall(self, number, f"{secrets.token_hex(8)}@phone", sound, port, incoming=False)
-        call.local = f"<sip:{self.extension}@{self._where}>;tag={secrets.token_hex(5)}"
-        call.remote = f"<sip:{number}@{self._where}>"
-        call.target = f"sip:{number}@{self._where}"
+        call.local = f"<sip:{self.extension}@{self.where}>;tag={secrets.token_hex(5)}"
+        call.remote = f"<sip:{number}@{self.where}>"
+        call.target = f"sip:{number}@{self.where}"
         self.calls[call.call_id] = call
         self._invite(call, None)
         async with asyncio.timeout(ANSWERS_WITHIN):
@@ -288,6 +301,11 @@ class Phone(asyncio.DatagramProtocol):
         call.cseq += 1
         self._send(sip.Message(f"{method} {call.target} SIP/2.0", [self._via(), *self._dialog(call, method)]))
 
+    async def refer(self, call: PhoneCall, to: str) -> int:
+        call.cseq += 1
+        headers = [*self._dialog(call, "REFER"), ("Contact", self._contact), ("Refer-To", to)]
+        return (await self._ask(sip.Message(f"REFER {call.target} SIP/2.0", headers))).status
+
     def finish(self, call: PhoneCall) -> None:
         call.ended = True
         if self.calls.pop(call.call_id, None) is not None:
@@ -327,6 +345,9 @@ class Phone(asyncio.DatagramProtocol):
             return
         known = method == "OPTIONS" or call is not None
         self._send(sip.answer(request, *((200, "OK") if known else (481, _REASONS[481])), tag=self._tag))
+        if call is not None and method == "NOTIFY" and request.body.startswith("SIP/2.0"):
+            call.notified.append(int(request.body.split()[1]))
+            self._tell()
         if call is not None and method == "BYE":
             self.finish(call)
         elif call is not None and method == "CANCEL":
@@ -372,7 +393,7 @@ class Phone(asyncio.DatagramProtocol):
         return [("Authorization", word)]
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"{self.server[0]}:{self.server[1]}"
 
     @property

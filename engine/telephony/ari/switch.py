@@ -221,6 +221,9 @@ class AriSwitch:
     async def mute(self, channel_id: str, direction: str, *, on: bool) -> None:
         await self._channel("mute" if on else "unmute", channel_id, direction=direction)
 
+    async def transfer_progress(self, channel_id: str, state: str) -> None:
+        await self._channel("transfer_progress", channel_id, states=safe.identifier(state))
+
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         await self._channel(
             "continueInDialplan",

@@ -28,6 +28,7 @@ from engine.telephony.events import (
     RecordingEnded,
     RecordingStarted,
     TelephonyEvent,
+    TransferRequested,
 )
 
 Frame = Mapping[str, Any]
@@ -109,6 +110,15 @@ def _hold(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
     return HoldChanged(server, at, channel(frame["channel"]), frame["type"] == "ChannelHold")
 
 
+def _transfer(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
+    to, by = frame["refer_to"], frame["referred_by"]
+    replaced = to.get("destination_channel")
+    destination = to.get("requested_destination", {}).get("destination", "")
+    return TransferRequested(
+        server, at, channel(by["source_channel"]), destination, channel(replaced) if replaced else None
+    )
+
+
 def _playback_started(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
     return PlaybackStarted(server, at, frame["playback"]["id"])
 
@@ -146,6 +156,7 @@ _TABLE: Final[dict[str, _Translator]] = {
     "ChannelDestroyed": _gone,
     "ChannelDtmfReceived": _dtmf,
     "ChannelHold": _hold,
+    "ChannelTransfer": _transfer,
     "ChannelUnhold": _hold,
     "PlaybackStarted": _playback_started,
     "PlaybackFinished": _playback_ended,

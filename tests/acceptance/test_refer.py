@@ -1,0 +1,68 @@
+"""Transfers that phones make by themselves, with REFER."""
+
+import pytest
+
+from engine.testkit.poll import eventually
+from tests.acceptance.live_calls import LISTEN, Party, has, hear, talk
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_blind_refer(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    assert await agent.call.refer("19005551234") == 202
+    await eventually(lambda: _told(agent, 603), within=5, what="refusal", tell=lambda: _tell(stack, call, agent))
+    at_agent, at_customer = await hear(agent, customer)
+    assert has(at_agent, customer.tone)
+    assert has(at_customer, agent.tone)
+    assert await agent.call.refer("103") == 202
+    target = Party(three, await three.next_call())
+    await target.call.answered()
+    await stack.api.wait_leg(call.request_id, "target", "up")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    assert agent.call.notified[-1] == 200
+    await agent.call.over()
+    await target.call.hang_up()
+    await stack.api.wait_ended(call.request_id)
+
+
+async def _told(party, status):
+    return status in party.call.notified
+
+
+async def _tell(stack, call, party):
+    return f"{party.call.notified}\n{await stack.api.story(call.request_id)}"
+
+
+async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
+    one, two, three, _ = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    second = await one.call("103")
+    target = Party(three, await three.next_call())
+    await second.answered()
+    at_agent, at_target = await hear(Party(one, second), target)
+    assert has(at_agent, target.tone)
+    assert has(at_target, agent.tone)
+    assert await agent.call.refer_to(second) == 202
+    await second.over()
+    await agent.call.over()
+    assert agent.call.notified[-1] == 200
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await target.call.hang_up()
+    await customer.call.over()
+    await stack.api.wait_ended(call.request_id)
+    first, merged = await eventually(lambda: _rows(stack, call.request_id, 2), within=5, what="2 CDRs")
+    assert (first["dialed_number"], merged["dialed_number"]) == ("102", "103")
+    assert merged["billsec"] > LISTEN
+
+
+async def _rows(stack, request_id, count):
+    rows = await stack.api.cdrs(request_id)
+    return rows if len(rows) == count else None
