@@ -29,7 +29,7 @@ check: $(READY) ## format, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## the engine against a bare ARI client, as ratios
+bench: $(READY) ## the engine against a bare ARI client, and what menus, announcements and detection cost
 	$(BIN)/python -m tests.bench
 
 doctor: $(READY) ## what is wrong on this machine, and how to mend it

@@ -142,6 +142,7 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
     why = {"cancelled": "cancelled", "timeout": "limit"}.get(reason or "", "flow")
     await hang_up_all(session, why)
     await _recordings_over(session)
+    await session.attempt(*(session.switch.delete_recording(name) for name in session.messages))
     call = session.call
     end_reason = _end_reason(call, reason)
     session.record(Kind.CALL_ENDED, at=_ended_at(session), end_reason=end_reason, result=result)

@@ -54,6 +54,8 @@ class Session:
     """Channels that came back from a subroutine of the dialplan → its name and its results."""
     finished: dict[str, bool] = field(default_factory=dict)
     """Playbacks and recordings that are over → whether they went well."""
+    messages: set[str] = field(default_factory=set)
+    """Messages in Asterisk's recording folder, which are deleted with the call."""
     keys_taken: dict[int, int] = field(default_factory=dict)
     """Leg → how many of the keys that its party pressed a verb has taken."""
     stale: set[str] = field(default_factory=set)

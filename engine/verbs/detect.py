@@ -17,6 +17,7 @@ from engine.calls.model import Leg
 from engine.errors import TelephonyError
 from engine.media.detect.detector import Detector, Limits, Verdict, Who
 from engine.sessions.session import Session
+from engine.verbs import keys
 from engine.verbs.play import play
 
 ENTERS_WITHIN: Final = 2.0
@@ -235,17 +236,18 @@ async def _amd(session: Session, leg: Leg, options: Detect, since: datetime) -> 
 
 
 async def _dtmf(session: Session, leg: Leg, options: Detect, since: datetime) -> Detection:
-    """A key that is asked for: machines press none."""
-    before = len(leg.dtmf)
+    """A key that is asked for: machines press none. What was pressed before does not count, and the key itself is taken:
+    no later verb is to have it for an answer."""
+    keys.flush(session, leg)
 
     def pressed() -> bool:
-        return len(leg.dtmf) > before
+        return bool(keys.unread(session, leg))
 
     if options.prompt:
         await play(session, leg, *options.prompt, longest=options.limit, stop_when=pressed)
     await session.until(lambda: pressed() or not leg.up, max(options.limit - _elapsed(session, since), 0))
     seconds = round(_elapsed(session, since), 3)
-    if pressed():
+    if keys.take(session, leg, 1):
         return Detection(Who.HUMAN, 0.99, seconds, "dtmf", "key")
     if not leg.up:
         return _nothing(session, since, options, "hangup")

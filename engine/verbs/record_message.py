@@ -26,7 +26,7 @@ class RecordMessage:
     """``longest`` in seconds; ``silence``: it ends after so many seconds without a sound, which are
     not in the file (0: never); ``terminators``: keys
     that end it (``any`` of them: ``0123456789*#``); ``shortest``: what is shorter is no message. ``to``: the file it is
-    brought to, which must not exist; without, it stays in Asterisk's recording folder."""
+    brought to, which must not exist; without, it stays in Asterisk's recording folder until the call ends."""
 
     longest: int = 120
     silence: int = 4
@@ -111,6 +111,7 @@ async def _verified(session: Session, name: str, reason: str, options: RecordMes
     """Fetch the file and count its samples. Raises TelephonyError when Asterisk can't be reached."""
     went_well = session.finished.pop(name, False)
     if options.to is None:
+        session.messages.add(name)
         return Recorded(reason if went_well else "failed", name)
     if not await session.switch.fetch_recording(name, options.to):
         return Recorded("failed", name)

@@ -1,7 +1,9 @@
-"""``python -m tests.bench [--quick]``: the engine against a bare ARI client on one Asterisk, in one run."""
+"""``python -m tests.bench [SUBJECT] [--quick]``: one subject, or all in turn; click2call is the engine against a bare ARI
+client on one Asterisk, in one run."""
 
 import argparse
 import asyncio
+import importlib
 import os
 import shutil
 import sys
@@ -37,8 +39,27 @@ FULL = Size(rounds=3, calls=1500, paced=300)
 QUICK = Size(rounds=1, calls=400, paced=60)
 
 
+SUBJECTS = {"click2call": "", "otp": "otp", "detect": "decide", "menus": "menus", "digits": "digits"}
+"""Each but the first has a module of its own, with ``main(quick=…)``."""
+
+
 def main() -> int:
     options = _parser().parse_args()
+    if options.profile:
+        return _click2call(options)
+    verdicts = [_one(subject, options) for subject in options.subject or SUBJECTS]
+    return max(verdicts)
+
+
+def _one(subject: str, options: argparse.Namespace) -> int:
+    say(f"== {subject}")
+    if subject == "click2call":
+        return _click2call(options)
+    verdict: int = importlib.import_module(f"tests.bench.{SUBJECTS[subject]}").main(quick=options.quick)
+    return verdict
+
+
+def _click2call(options: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="trunkline-bench-"))
     folder.chmod(0o755)
     port = free_port(set())
@@ -57,6 +78,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "subject", nargs="*", choices=[[], *SUBJECTS], help="what is measured; all of it when none is named"
+    )
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it works; writes no results")
     parser.add_argument(
         "--way",

@@ -6,6 +6,7 @@ called since ``talk``). One process for both, so that the engine's side has as f
 """
 
 import asyncio
+import json
 import sys
 import time
 from collections import deque
@@ -62,6 +63,9 @@ class Callers:
         self._free: deque[Http] = deque()
         self._waiting: deque[int] = deque()
         self._parties: dict[bytes, int] = {}
+        self._path: str = task.get("path", "/api/click2call")
+        self._body: dict[str, Any] | None = task.get("body")
+        """Of an announcement, to which the number is added; None: a click-to-call."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.sent: dict[str, int] = {}
         self.answer_ms: list[float] = []
@@ -105,15 +109,20 @@ class Callers:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _request(self, call: bytes) -> bytes:
+        if self._body is not None:
+            return json.dumps({**self._body, "customer_number": (AGENT + call).decode()}).encode()
+        body = b'{"agent_number":"%s%s","destination_number":"%s%s","caller_id":"15168148111","recording_option":"off"}'
+        return body % (AGENT, call, CUSTOMER, call)
+
     async def _post(self, connection: Http, i: int) -> None:
         call = b"%08d" % (self._first + i)
-        body = b'{"agent_number":"%s%s","destination_number":"%s%s","caller_id":"15168148111","recording_option":"off"}'
-        body %= (AGENT, call, CUSTOMER, call)
+        body = self._request(call)
         head = (
-            f"POST /api/click2call HTTP/1.1\r\nHost: 127.0.0.1\r\naccount: {self._task['account']}\r\n"
+            f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\naccount: {self._task['account']}\r\n"
             f"auth: {self._task['auth']}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        self._parties[call] = 2
+        self._parties[call] = 2 if self._body is None else 1
         self.sent[call.decode()] = at = time.time_ns()
         status = (await connection.post(head.encode() + body)).decode()
         self.answer_ms.append((time.time_ns() - at) / 1e6)
@@ -135,7 +144,7 @@ async def serve(port: int) -> None:
 async def _do(far_end: FarEnd, task: dict[str, Any]) -> dict[str, Any]:
     match task["do"]:
         case "talk":
-            far_end.talk = task["seconds"]
+            far_end.talk, far_end.speaks = task["seconds"], task.get("speaks", False)
             far_end.invites.clear()
             far_end.resent = far_end.cancelled = 0
         case "load":

@@ -95,9 +95,15 @@ def _each(values: Any, digits: int = 0) -> str:
     return " ".join(f"{value:.{digits}f}" for value in values)
 
 
+def made() -> dict[str, str]:
+    """When, where and of what."""
+    return {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine(), "commit": _commit()}
+
+
 def write(subject: Subject, conditions: dict[str, Any]) -> None:
-    run = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine(), "commit": _commit()}
-    results = {"click2call": subject.click2call(), "upkeep": subject.upkeep(), "run": run | conditions}
+    """Other subjects' results stay."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results |= {"click2call": subject.click2call(), "upkeep": subject.upkeep(), "run": made() | conditions}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

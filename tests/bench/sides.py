@@ -68,6 +68,11 @@ class Bench:
         self._way = way
         self._number = 0
 
+    @property
+    def parties(self) -> int:
+        """Of a call."""
+        return 2
+
     async def bare(self, load: Load) -> Outcome:
         first = await self._get_ready(load)
         before = self._usage()
@@ -142,8 +147,8 @@ class Bench:
             problems.append(f"{run['unended']} calls did not end")
         if len(delays) != load.calls:
             problems.append(f"{load.calls - len(delays)} agents were not called")
-        if len(invites) != 2 * load.calls:
-            problems.append(f"{2 * load.calls - len(invites)} parties were not called")
+        if len(invites) != self.parties * load.calls:
+            problems.append(f"{self.parties * load.calls - len(invites)} parties were not called")
         if seen["live"]:
             problems.append(f"{seen['live']} parties were left over")
         total = used.busy + used.idle

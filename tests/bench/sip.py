@@ -25,6 +25,8 @@ _HEADERS = re.compile(
     rb"^(Via|v|From|f|To|t|Call-ID|i|CSeq|Contact|m)[ \t]*:[ \t]*(.*?)\r$", re.IGNORECASE | re.MULTILINE
 )
 _SHORT = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id", b"m": b"contact"}
+_MEDIA = re.compile(rb"^m=audio (\d+)", re.MULTILINE)
+_PACKETS = 15
 _USER = re.compile(rb"sips?:([^@;>]*)@")
 
 
@@ -55,6 +57,8 @@ class FarEnd:
 
     on_end: Callable[[bytes], None] = lambda _number: None
     talk: float = 0.2
+    speaks: bool = False
+    """Sends ``_PACKETS`` packets of silence after its answer, as a phone that is there does."""
     invites: dict[bytes, int] = field(default_factory=dict)
     """Dialled number → nanoseconds since the epoch."""
     dialogs: dict[bytes, Dialog] = field(default_factory=dict)
@@ -69,9 +73,13 @@ class FarEnd:
         self._socket.bind(("127.0.0.1", port))
         self._socket.setblocking(False)
         self.port = self._socket.getsockname()[1]
+        self._voice = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._voice.bind(("127.0.0.1", 0))
+        self._voice.setblocking(False)
         self._contact = b"<sip:bench@127.0.0.1:%d>" % self.port
         self._sdp = (
-            b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0 101\r\n"
+            b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\n"
+            % self._voice.getsockname()[1]
         )
         self._sdp += b"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
         self._loop = asyncio.get_running_loop()
@@ -83,6 +91,7 @@ class FarEnd:
         await asyncio.gather(self._sweeper, return_exceptions=True)
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
+        self._voice.close()
 
     def _readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -121,8 +130,17 @@ class FarEnd:
         self._send(ok, peer)
         bye = self._bye(request, tag)
         self.dialogs[request.call_id] = Dialog(number, peer, ok, bye, self._loop.time())
+        if self.speaks and (media := _MEDIA.search(data)):
+            self._speak(("127.0.0.1", int(media[1])), 0)
         if number.startswith(CUSTOMER):
             self._loop.call_later(self.talk, self._hang_up, request.call_id)
+
+    def _speak(self, to: tuple[str, int], count: int) -> None:
+        """A packet of silence each 20 ms; the socket is nobody's own, so what comes in is left to overflow."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            self._voice.sendto(struct.pack("!BBHII", 0x80, 0, count, count * 160, to[1]) + b"\xff" * 160, to)
+        if count < _PACKETS:
+            self._loop.call_later(0.02, self._speak, to, count + 1)
 
     def _bye(self, request: Request, tag: bytes) -> bytes:
         found = request.headers

@@ -315,6 +315,19 @@ async def test_record_message(desk, tmp_path, case):
         assert audio.tone_present(audio.load(file)[0], numbers.tone_hz(number), min_seconds=1)
 
 
+async def test_a_message_that_is_not_fetched_goes_with_its_call(desk, tmp_path):
+    number, there = numbers.ending("7001"), tmp_path / "there.wav"
+
+    async def flow(session: Session):
+        leg = await up(session, number)
+        recorded = await record_message(session, leg, RecordMessage(longest=1, silence=0, beep=False))
+        return recorded, await session.switch.fetch_recording(recorded.name, there)
+
+    (recorded, fetched), _ = await desk.run(flow)
+    assert (recorded.reason, fetched) == ("longest", True)
+    assert not await desk.switch.fetch_recording(recorded.name, tmp_path / "gone.wav")
+
+
 async def test_a_beep_is_heard_before_the_message(desk, tmp_path):
     real(desk)
     number = numbers.ending(numbers.SILENT)

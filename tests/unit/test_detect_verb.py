@@ -1,5 +1,6 @@
 """The verb on the port's fake: each method, what fails meanwhile, and that nothing is left over."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from engine.sessions.services import Services
 from engine.store.memory import Memory, MemoryAccounts, MemoryCalls, MemoryJournal, MemoryRoutes
 from engine.store.port import NewCall
 from engine.telephony.fake import FakeSwitch
+from engine.verbs import keys
 from engine.verbs.detect import Detect, detect
 from engine.verbs.dial import Dial, dial
 from engine.verbs.hangup import hangup
@@ -179,3 +181,22 @@ async def test_no_key_is_a_machine(bench):
     found = await bench.ask(Detect("dtmf", limit=0.4))
     assert (found.kind, found.reason) == ("machine", "no_key")
     assert found.seconds <= 0.6
+
+
+async def test_a_key_pressed_before_is_no_answer_and_the_answer_is_nobody_elses(bench):
+    unread = []
+
+    async def flow(session, params):
+        leg = await dial(session, Dial("customer", params["number"], CALLER, ring_timeout=5))
+        bench.switch.party_presses(CHANNEL, "1")
+        await session.until(lambda: leg.dtmf == "1")
+        bench.detection = await detect(session, leg, Detect("dtmf", limit=0.2))
+        asyncio.get_running_loop().call_later(0.05, bench.switch.party_presses, CHANNEL, "2")
+        bench.left = await detect(session, leg, Detect("dtmf", limit=2.0))
+        unread.append(keys.unread(session, leg))
+        await hangup(session, leg)
+
+    bench.flow = flow
+    found = await bench.ask()
+    assert (found.kind, bench.left.kind) == ("machine", "human")
+    assert unread == [""]

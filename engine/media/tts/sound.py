@@ -5,6 +5,7 @@ Plain functions on samples, run in a thread.
 
 import math
 import struct
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +63,8 @@ def resample(samples: Samples, rate: int) -> Samples:
     """At 8 kHz, band-limited: in the frequency domain, piece by piece so that a long text needs little memory."""
     unit = math.gcd(rate, RATE)
     taken, given = rate // unit, RATE // unit
-    margin, count = max(1, math.ceil(MARGIN * unit)), PIECE * unit
     whole = -(-len(samples) // taken)
+    margin, count = max(1, math.ceil(MARGIN * unit)), min(PIECE, max(1, -(-whole // unit))) * unit
     padded = np.concatenate([np.zeros(margin * taken), samples, np.zeros((margin + count) * taken)])
     shape = _band((count + 2 * margin) * taken, rate)
     pieces = [np.zeros(0)]
@@ -77,6 +78,7 @@ def _filtered(piece: Samples, shape: Samples, length: int) -> Samples:
     return np.asarray(np.fft.irfft(np.fft.rfft(piece) * shape, length) * (length / len(piece)), np.float64)
 
 
+@lru_cache(16)
 def _band(length: int, rate: int) -> Samples:
     """Gain by frequency of a piece of ``length`` samples: half a cosine at either edge of the band."""
     hertz = np.fft.rfftfreq(length, 1 / rate)
