@@ -5,7 +5,7 @@ together they keep one pace; who took the last slice is served later than the ot
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -25,10 +25,10 @@ class Slice:
 
     instants: Sequence[datetime]
     start: datetime
-    interval: timedelta
+    per_minute: float
 
     def then(self, taken: int) -> datetime:
-        return self.start + taken * self.interval
+        return self.start + timedelta(seconds=60 * taken / self.per_minute)
 
 
 def ahead(engine: str, last_engine: str | None, engines: int) -> float:
@@ -43,9 +43,9 @@ def instants(now: datetime, next_at: datetime | None, per_minute: float, *, ahea
     >>> [each.microsecond for each in instants(start, None, 600, ahead=0.25, most=9).instants]
     [0, 100000, 200000]
     """
-    interval = timedelta(seconds=60 / per_minute)
     start = now if next_at is None or next_at < now - timedelta(seconds=CATCH_UP) else next_at
     until = now + timedelta(seconds=ahead)
-    fitting = int((until - start) / interval) + 1 if start <= until else 0
+    fitting = int((until - start).total_seconds() * per_minute / 60) + 1 if start <= until else 0
     n = max(min(fitting, most, ceil(SLICE * per_minute / 60)), 0)
-    return Slice([start + k * interval for k in range(n)], start, interval)
+    found = Slice((), start, per_minute)
+    return replace(found, instants=[found.then(k) for k in range(n)])

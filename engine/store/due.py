@@ -1,7 +1,9 @@
 """Due calls: added, changed, claimed, placed and ended."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,10 +119,12 @@ class PgDue:
     async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
         async with self._database.transaction() as connection:
             found = await connection.fetch(query("due_lanes_ready"), pace.AHEAD, concurrent)
+            began = time.monotonic()
             if not found:
                 again = await connection.fetchval(query("due_next_wake"))
                 return Claims((), (), (), _seconds(again))
-            return await self._serve(connection, engine, [lane_of(row) for row in found], room, full)
+            claims = await self._serve(connection, engine, [lane_of(row) for row in found], room, full)
+        return _since(claims, time.monotonic() - began)
 
     async def _serve(
         self, connection: asyncpg.Connection, engine: str, lanes: Sequence[Lane], room: int, full: Sequence[str]
@@ -244,6 +248,12 @@ def _due(row: asyncpg.Record) -> Due:
     values["outcome"] = json.loads(row["outcome"]) if row["outcome"] else None
     values["retry_on"] = tuple(row["retry_on"])
     return Due(**values)
+
+
+def _since(claims: Claims, elapsed: float) -> Claims:
+    """Seconds count from the answer, and not from the question."""
+    calls = [replace(each, after=each.after - elapsed) for each in claims.calls]
+    return replace(claims, calls=calls, again=max(claims.again - elapsed, 0.02))
 
 
 def _seconds(again: float | None) -> float:
