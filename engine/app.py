@@ -17,7 +17,8 @@ import structlog
 
 from engine import log as logging_setup
 from engine.api.server import Server, serve
-from engine.calls.model import Call
+from engine.calls.model import Call, replay
+from engine.commands import orders
 from engine.commands.context import Context, LiveFlow
 from engine.config import Config
 from engine.controls.table import CONTROLS
@@ -28,7 +29,15 @@ from engine.dialer.instant import FLOW as INSTANT_CALL
 from engine.dialer.instant import Instant
 from engine.dialer.kinds import Kind
 from engine.dialer.port import CALLBACK, DUE_CALLS, INSTANT
-from engine.errors import NotFound, StateConflict, StoreAway, StoreError, TelephonyError, Unavailable
+from engine.errors import (
+    NotFound,
+    StateConflict,
+    StoreAway,
+    StoreError,
+    TelephonyError,
+    TrunklineError,
+    Unavailable,
+)
 from engine.flows.call_tracking import CallTracking
 from engine.flows.instant_call import InstantCall
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
@@ -43,6 +52,7 @@ from engine.ops import lock
 from engine.ops.devices import DeviceWatch
 from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
+from engine.ops.operators import ASKED, obey
 from engine.ops.systemd import Notifier
 from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
@@ -62,6 +72,7 @@ from engine.store.lists import PgLists
 from engine.store.media import PgMedia
 from engine.store.migrate import migrate
 from engine.store.operators import HANGUP, RELOAD, Operators
+from engine.store.orders import ORDER, Orders
 from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
 from engine.store.port import NewCall
@@ -75,7 +86,7 @@ from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
 from engine.telephony.cel_reader import CelReader
 from engine.telephony.events import LinkRestored, TelephonyEvent
-from engine.telephony.manager import ManagerEvent
+from engine.telephony.manager import ManagerEvent, UserEvent
 from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
@@ -118,6 +129,7 @@ class Engine:
         self.calls = PgCalls(self.database)
         self.accounts = PgAccounts(self.database)
         self.operators = Operators(self.database)
+        self.orders = Orders(self.database)
         self.routes = PgRoutes(self.database)
         self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
@@ -226,7 +238,7 @@ class Engine:
         self._task(self._remember(seed), "remember")
 
     async def _serve(self) -> None:
-        context = self._context()
+        context = self.context = self._context()
         EngineCollector(
             lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links, self.journal,
             self.recordings.queue.qsize,
@@ -379,6 +391,9 @@ class Engine:
 
     def _on_ami(self, event: ManagerEvent) -> None:
         self.device_watch.heard(event)
+        if isinstance(event, UserEvent) and event.name == ASKED:
+            manager = next(each for each in self.managers if each.name == event.server)
+            self._task(obey(self.context, manager, event), "operator")
         log.debug("ami", received=repr(event))
 
     def _on_notified(self, told: str | None) -> None:
@@ -390,6 +405,8 @@ class Engine:
             self.dialer.wake()
         elif told == RELOAD:
             self.reload()
+        elif told is not None and told.startswith(ORDER):
+            self._task(self._obey(told.removeprefix(ORDER)), "order")
         elif told is not None and told.startswith(HANGUP):
             self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
 
@@ -463,7 +480,16 @@ class Engine:
         self.registry.move(channel, request_id)
 
     async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
-        return self.registry.channel(account, name)
+        """Of this engine's calls, else of another one's."""
+        if found := self.registry.channel(account, name):
+            return found
+        request_id = await self.orders.call_of_channel(account, name)
+        if request_id is None or request_id in self.registry.sessions:
+            return None
+        call = replay(await self.calls.events(request_id, account) or ())
+        leg = next((leg for leg in call.legs.values() if leg.alive and leg.channel == name), None)
+        others = [call.legs[n].leg_id for n in call.parties if leg and n != leg.n and call.legs[n].alive]
+        return (request_id, leg.leg_id, others[0] if others else "") if leg else None
 
     def leads_to(self, account: str, code: str) -> tuple[str, Mapping[str, Any]] | None:
         return self.arrivals.leads_to(self.routes.current(), account, code)
@@ -483,7 +509,29 @@ class Engine:
     async def control(
         self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
     ) -> Mapping[str, Any]:
-        return await self.registry.control(request_id, Order(action, leg, fields, by))
+        """Here, or in the engine that has the call."""
+        order = Order(action, leg, fields, by)
+        if request_id in self.registry.sessions or not await self.calls.is_live([request_id]):
+            return await self.registry.control(request_id, order)
+        return orders.given_back(
+            await self.orders.ask(request_id, action, leg, fields, by=by, within=order.within + ELSEWHERE)
+        )
+
+    async def _obey(self, told: str) -> None:
+        """An order that another process has for a call of ours."""
+        request_id, _, number = told.partition(" ")
+        if request_id not in self.registry.sessions:
+            return
+        row = await self.orders.find(int(number))
+        if row is None:
+            return
+        try:
+            answer = await orders.execute(
+                self.context, row.request_id, row.action, row.leg, row.fields, by=row.asked_by
+            )
+        except TrunklineError as error:
+            answer = orders.told(error)
+        await self.orders.answer(int(number), answer)
 
     async def _end_elsewhere(self, request_id: str) -> None:
         """Ask the engine that has the call, another one of this database, and see that it ends. Raises Unavailable."""

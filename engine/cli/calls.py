@@ -11,7 +11,7 @@ from engine.api.views import call_view, event_view
 from engine.calls.events import Event
 from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
-from engine.cli import database
+from engine.cli import database, live_control
 from engine.cli.options import add_config
 from engine.cli.output import add_json, as_json, table
 from engine.commands.replay import differences
@@ -38,7 +38,10 @@ def register(subparsers: "Subparsers") -> None:
     _finish(listed, _list)
     _one(actions.add_parser("show", help="a call's timeline, legs and CDRs"), _show)
     _one(actions.add_parser("replay", help="does the timeline lead to what is stored? Exit code 1 if not"), _replay)
-    _one(actions.add_parser("hangup", help="have the engine that has the call end it"), _hangup)
+    ended = actions.add_parser("hangup", help="have the engine that has the call end it, or one party")
+    ended.add_argument("--leg", default="", help="role or id of a leg: that party alone")
+    _one(ended, _hangup)
+    live_control.register(actions)
 
 
 def _one(parser: argparse.ArgumentParser, work: Any) -> None:
@@ -200,6 +203,8 @@ async def _hangup(arguments: argparse.Namespace, store: Database) -> int:
     request_id, operators = arguments.request_id, Operators(store)
     if replay(await _events(store, request_id)).ended_at is not None:
         raise StateConflict(f"call {request_id} has ended already")
+    if arguments.leg:
+        return await live_control.order(arguments, store, "hangup", {})
     await operators.ask_hangup(request_id)
     reason = await _end_of(operators, request_id)
     if arguments.json:

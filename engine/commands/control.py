@@ -31,11 +31,11 @@ async def execute(ctx: Context, account: str, request_id: str, control: Control)
     call: Call = await show(ctx, account, request_id)
     if not call.alive:
         raise StateConflict("the call has ended already")
-    fields = await _with_sounds(ctx, account, control.fields)
+    fields = await with_sounds(ctx, account, control.fields)
     return await ctx.engine.control(request_id, control.action, control.leg, fields, by=control.by)
 
 
-async def _with_sounds(ctx: Context, account: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+async def with_sounds(ctx: Context, account: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """``media`` as what Asterisk plays: a sound of its own (``sound:beep``), or one of the account's."""
     name = fields.get("media")
     if name is None:
