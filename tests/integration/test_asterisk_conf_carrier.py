@@ -105,7 +105,7 @@ async def test_what_a_callee_hears_is_kept_without_its_own_voice(pair: Pair) -> 
         await recorded(pair, client, "hear-2")
         await until_said(pair, "hear-2", 1.0)
         await client.request("POST", "/channels/hear-1/dtmf", dtmf="5#")
-        await until_said(pair, "hear-2", 2.0)
+        await until_said(pair, "hear-2", 4.0)
         await client.end("hear-1")
         await client.end("hear-2")
         await client.request("DELETE", "/bridges/hear")
