@@ -33,21 +33,23 @@ async def change(ctx: Context, account: Account, call: Call, wanted: Change) -> 
     """Have it done. Raises InvalidFields, StateConflict, Forbidden (gate), Unavailable."""
     if wanted.state is None and wanted.to is None:
         raise InvalidFields({"state": "or to is required"})
-    number = await _number(ctx, account, wanted.to) if wanted.to else ""
-    source = await _number(ctx, account, wanted.source) if wanted.source else ""
+    number = await _number(ctx, account, "to", wanted.to)
+    source = await _number(ctx, account, "source", wanted.source)
     _alive(call)
+    if call.slot is not None and wanted.state == PARKED and not number:
+        return Changed(PARKED, other(call))
+    if call.slot is not None:
+        return await _retrieve(ctx, call, number or source)
     if wanted.to is not None:
         leg = _leaves(call, wanted.source, source)
         await ctx.engine.control(call.request_id, "transfer", leg.leg_id, {"to": number})
         return Changed(ACTIVE, number)
-    if wanted.state == PARKED:
-        return await _park(ctx, call)
-    return await _activate(ctx, call)
+    return await _park(ctx, call) if wanted.state == PARKED else await _activate(ctx, call)
 
 
-async def _number(ctx: Context, account: Account, party: Party) -> str:
+async def _number(ctx: Context, account: Account, field: str, party: Party | None) -> str:
     wrong: dict[str, str] = {}
-    digits = await resolve(ctx, account, "to", party, wrong)
+    digits = await resolve(ctx, account, field, party, wrong) if party else ""
     if wrong:
         raise InvalidFields(wrong)
     return digits
@@ -79,29 +81,27 @@ def _talking(call: Call) -> Sequence[Leg]:
 
 
 async def _park(ctx: Context, call: Call) -> Changed:
-    """The party that is not of the house waits, with music."""
-    if any(_parked(leg) for leg in call.legs.values()):
-        return Changed(PARKED, other(call))
+    """The party that is not of the house waits, with music; the other one is hung up."""
     leg = _talking(call)[-1]
     await ctx.engine.control(call.request_id, "park", leg.leg_id, {})
     return Changed(PARKED, leg.number)
 
 
-def _parked(leg: Leg) -> bool:
-    return leg.alive and getattr(leg, "slot", None) is not None
+async def _retrieve(ctx: Context, call: Call, number: str) -> Changed:
+    """``number`` is called and talks to who waits; without one, whoever talked to it before."""
+    waits = call.legs[call.parties[0]]
+    number = number if number and number != waits.number else other(call, waits)
+    await ctx.engine.control(call.request_id, "retrieve", "", {"to": number})
+    return Changed(ACTIVE, waits.number)
 
 
 async def _activate(ctx: Context, call: Call) -> Changed:
-    """Whoever is parked or held comes back; a call that is active stays so."""
-    legs = _talking(call)
-    parked = [leg for leg in legs if _parked(leg)]
-    held = [leg for leg in legs if leg.held_from is not None and leg not in parked]
-    for leg in parked:
-        await ctx.engine.control(call.request_id, "retrieve", leg.leg_id, {})
+    """Whoever is held comes back; a call that is active stays so."""
+    held = [leg for leg in _talking(call) if leg.held_from is not None]
+    if not held and any(leg.alive and not leg.up for leg in call.legs.values()):
+        raise StateConflict("nobody has answered yet")
     for leg in held:
         await ctx.engine.control(call.request_id, "resume", leg.leg_id, {})
-    if not (parked or held) and any(leg.alive and not leg.up for leg in call.legs.values()):
-        raise StateConflict("nobody has answered yet")
     return Changed(ACTIVE, other(call))
 
 
@@ -111,7 +111,9 @@ async def change_leg(ctx: Context, call: Call, leg_id: str, state: str) -> Chang
     _alive(call)
     if not leg.up:
         raise StateConflict("the leg has ended already" if not leg.alive else "the leg has not been answered")
-    if (leg.held_from is not None) != (state == HELD):
+    if call.slot is not None and state == ACTIVE:
+        await _retrieve(ctx, call, "")
+    elif (leg.held_from is not None) != (state == HELD):
         await ctx.engine.control(call.request_id, "hold" if state == HELD else "resume", leg.leg_id, {})
     return Changed(state, other(call, leg))
 

@@ -71,7 +71,7 @@ class DeviceWatch:
                 for name, manager in self._managers.items():
                     if manager.up:
                         self._look_at(name, self._phones)
-            await self._look()
+            await self.look()
 
     async def _recall(self) -> None:
         while True:
@@ -82,7 +82,8 @@ class DeviceWatch:
             else:
                 return
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Look at what is due."""
         self._work.clear()
         due, self._due = self._due, {}
         for (server, extension), fresh in due.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.calls.account import Identity
 from engine.calls.model import replay
-from engine.errors import InvalidFields, Unauthenticated
+from engine.errors import InvalidFields, StoreAway, Unauthenticated
 from engine.store.port import Device, IssuedToken, Span
 from engine.webhooks.feed import FeedEvent
 
@@ -100,7 +100,19 @@ class FakeDevices:
 @dataclass
 class FakeFeedLog:
     events: list[FeedEvent] = field(default_factory=list)
+    away: bool = False
     attended: int = 0
+    asked: int = 0
+    refused: int = 0
+
+    def _reach(self) -> None:
+        self.asked += 1
+        if self.away:
+            self.refused += 1
+            raise StoreAway("away")
+
+    def finish(self) -> None:
+        self.events = [replace(event, unfinished=False) for event in self.events]
 
     def tell(self, type_: str, account: str = "account_1", **changes: Any) -> FeedEvent:
         event = FeedEvent(len(self.events) + 1, account, type_, "2026-03-01T12:00:00.000Z", {}, **changes)
@@ -108,9 +120,11 @@ class FakeFeedLog:
         return event
 
     async def position(self) -> int:
+        self._reach()
         return len(self.events)
 
     async def page(self, after: int, until: int, account: str | None, limit: int) -> list[FeedEvent]:
+        self._reach()
         return [event for event in self.events if after < event.id <= until and account in (None, event.account)][
             :limit
         ]
