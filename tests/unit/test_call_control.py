@@ -376,7 +376,7 @@ async def test_a_call_is_created_as_the_document_has_it(client, world):
         (("device", 103), PSTN, "click2dial", "103", "911234567890"),
     ],
 )
-async def test_who_is_called_first(client, world, source, to, kind, first, second):
+async def test_who_is_called_first(client, world, *, source, to, kind, first, second):
     world.devices.add("account_1", extension="103")
     made = await create(client, source, to, kind)
     params = world.engine.started[0].params
@@ -396,7 +396,7 @@ async def test_who_is_called_first(client, world, source, to, kind, first, secon
         (("feature_code", "*43"), EXTENSION, "click2dialme", "101", {"application": "echo"}),
     ],
 )
-async def test_who_meets_what_a_code_leads_to(client, world, source, to, kind, called, then):
+async def test_who_meets_what_a_code_leads_to(client, world, *, source, to, kind, called, then):
     world.engine.leads["8000"] = ("ivr", {"menu": "welcome"})
     made = await create(client, source, to, kind)
     (call,) = world.engine.started
