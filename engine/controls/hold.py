@@ -10,6 +10,7 @@ from engine.controls.who import named
 from engine.errors import StateConflict
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
+from engine.verbs.play import quiet
 
 
 async def hold(session: Session, order: Order) -> Mapping[str, Any]:
@@ -65,6 +66,7 @@ async def resume_leg(session: Session, leg: Leg, *, into: str | None = None) -> 
 async def take_out(session: Session, leg: Leg) -> str:
     """Out of its bridge, whose id is returned; empty when it is in none. Raises TelephonyError."""
     bridge = session.joined.get(leg.channel_id, "")
+    await quiet(session, leg)
     if bridge:
         await session.switch.bridge_remove(bridge, leg.channel_id)
         session.joined.pop(leg.channel_id, None)
@@ -74,5 +76,6 @@ async def take_out(session: Session, leg: Leg) -> str:
 async def put_in(session: Session, leg: Leg, bridge: str) -> None:
     """Raises TelephonyError."""
     if session.joined.get(leg.channel_id) != bridge:
+        await quiet(session, leg)
         await session.switch.bridge_add(bridge, leg.channel_id)
         session.joined[leg.channel_id] = bridge

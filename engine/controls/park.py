@@ -34,19 +34,23 @@ async def park(session: Session, order: Order) -> Mapping[str, Any]:
     conversation = session.conversation
     if conversation is not None:
         conversation.parties = [leg]
-    await to_slot(session, leg)
+        await to_slot(session, leg)
     session.record(Kind.CALL_PARKED, slot=slot, party=leg.n, bridge=_bridge(session))
-    if leg.state == "up":
-        session.record(Kind.LEG_HELD, leg=leg.n, bridge="")
-    if call.state == "talking":
-        session.record(Kind.CALL_HELD, held=leg.n)
+    held(session, leg)
     await session.committed()
     order.settle(result)
     for each in others:
         session.spawn(_dismiss(session, each, slot if order.by == "phone" else ""), "parked")
-    if conversation is None:
+    if conversation is None:  # its flow plays to it: the one that comes in its place puts it there
         session.divert(CONVERSATION, {"bridge": _bridge(session)}, leg)
     return result
+
+
+def held(session: Session, leg: Leg) -> None:
+    if leg.state == "up":
+        session.record(Kind.LEG_HELD, leg=leg.n, bridge="")
+    if session.call.state == "talking":
+        session.record(Kind.CALL_HELD, held=leg.n)
 
 
 def _bridge(session: Session) -> str:

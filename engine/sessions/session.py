@@ -60,6 +60,8 @@ class Session:
     """Leg → how many of the keys that its party pressed a verb has taken."""
     stale: set[str] = field(default_factory=set)
     """Playbacks that the last process left running."""
+    playing: dict[str, str] = field(default_factory=dict)
+    """Channel → the playback that runs on it: no bridge takes the channel until it is over."""
     bridges: set[str] = field(default_factory=set)
     joined: dict[str, str] = field(default_factory=dict)
     """Channel → the bridge it was put into."""

@@ -85,6 +85,7 @@ async def _play(
     told: dict[str, Any] = {"note": note} if note else {}
     session.record(Kind.PLAY_STARTED, leg=leg.n, playback=playback, media=list(media), **told)
     completed = False
+    session.playing[leg.channel_id] = playback
     try:
         await session.switch.play(leg.channel_id, playback, media)
         await session.until(
@@ -96,8 +97,19 @@ async def _play(
         completed = False
     finally:
         await _stop(session, leg, playback)
+        if session.playing.get(leg.channel_id) == playback:
+            del session.playing[leg.channel_id]
         session.record(Kind.PLAY_ENDED, leg=leg.n, playback=playback, completed=completed)
     return Played(completed)
+
+
+async def quiet(session: Session, leg: Leg) -> None:
+    """Stop what plays to a party, and wait until Asterisk has let go of the channel: a bridge that was to take it before
+    would block."""
+    playback = session.playing.get(leg.channel_id)
+    if playback is not None and leg.up:
+        await session.attempt(session.switch.stop_play(playback))
+        await session.until(lambda: session.playing.get(leg.channel_id) != playback or not leg.up, STOPS_WITHIN)
 
 
 async def _stop(session: Session, leg: Leg, playback: str) -> None:

@@ -1,10 +1,8 @@
 """Every test here is a user's: HTTP and SIP in, sound, records and Asterisk's own log out."""
 
-import asyncio
-
 import pytest_asyncio
 
-from tests.acceptance.live_calls import TONES
+from tests.acceptance.live_calls import registered
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
@@ -24,8 +22,6 @@ async def hasty(stack):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def phones(stack):
-    """Registered softphones 101 to 104, each with a tone of its own."""
-    opened = [await stack.phone(extension, tone=tone) for extension, tone in TONES.items()]
-    await asyncio.gather(*(phone.register() for phone in opened))
-    yield opened
-    await asyncio.gather(*(phone.close() for phone in opened))
+    """Registered softphones 101 to 103, each with a tone of its own."""
+    async with registered(stack, "101", "102", "103") as opened:
+        yield opened

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from engine.testkit import audio
 from engine.testkit.client import Client, leg_of
 from engine.testkit.phone import Phone, PhoneCall
 
-TONES = {"101": 620.0, "102": 930.0, "103": 1240.0, "104": 1550.0}
+TONES = (620.0, 930.0, 1240.0)
+"""Of the first, second and third phone of a group."""
 SETTLES = 0.25
 """Seconds of sound that are under way when a control is answered: jitter buffers and packets."""
 LISTEN = 0.6
@@ -23,7 +25,7 @@ class Party:
 
     @property
     def tone(self):
-        return TONES[self.phone.extension]
+        return self.phone.tone
 
 
 @dataclass
@@ -45,6 +47,17 @@ class Talk:
 
     async def leg(self, role):
         return leg_of(await self.now(), role)
+
+
+@asynccontextmanager
+async def registered(stack, *extensions):
+    """Phones of these extensions, each with a tone of its own."""
+    phones = [await stack.phone(extension, tone=tone) for extension, tone in zip(extensions, TONES, strict=True)]
+    try:
+        await asyncio.gather(*(phone.register() for phone in phones))
+        yield phones
+    finally:
+        await asyncio.gather(*(phone.close() for phone in phones))
 
 
 async def talk(api, agent, customer, **fields):

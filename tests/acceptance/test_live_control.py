@@ -1,19 +1,62 @@
-"""Commands into a live call: who hears what after each, and what is written down of it."""
+"""Commands into a live call: who hears what after each, and what is written down of it.
+
+Each scenario has three phones of its own; three scenarios go on at a time.
+"""
 
 import asyncio
+import functools
 
 import pytest
+import pytest_asyncio
 
 from engine.testkit import audio
 from engine.testkit.client import at, leg_of
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
+from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, registered, talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+GROUPS = (("101", "102", "103"), ("104", "105", "106"), ("107", "108", "109"))
+SCENARIOS = {}
 
-async def test_hold_mute_and_hang_up_one_leg(stack, phones):
-    one, two, *_ = phones
+
+def scenario(*variants):
+    """A scenario, once or for each variant."""
+
+    def take(work):
+        if not variants:
+            SCENARIOS[work.__name__] = work
+        for variant in variants:
+            SCENARIOS[f"{work.__name__}[{variant}]"] = functools.partial(work, how=variant)
+        return work
+
+    return take
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outcomes(stack):
+    """Scenario → what it failed of."""
+    groups = asyncio.Queue()
+    for group in GROUPS:
+        groups.put_nowait(group)
+
+    async def run(work):
+        group = await groups.get()
+        try:
+            async with registered(stack, *group) as phones:
+                await work(stack, phones)
+        except Exception as error:  # noqa: BLE001 - whatever it was, its test raises it
+            return error
+        finally:
+            groups.put_nowait(group)
+
+    done = await asyncio.gather(*(run(work) for work in SCENARIOS.values()))
+    return dict(zip(SCENARIOS, done, strict=True))
+
+
+@scenario()
+async def hold_mute_and_hang_up_one_leg(stack, phones):
+    one, two, _three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
 
@@ -93,12 +136,13 @@ async def story(stack, call):
     return await stack.api.story(call.request_id)
 
 
-async def test_a_blind_transfer_moves_the_peer(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def a_blind_transfer_moves_the_peer(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     three.auto = None
-    moved = await call.control("transfer", "agent", to="103")
+    moved = await call.control("transfer", "agent", to=three.extension)
     assert leg_of(moved["call"], "target")["leg_id"] == moved["leg_id"]
     await agent.call.over()
     incoming = await three.next_call()
@@ -113,34 +157,36 @@ async def test_a_blind_transfer_moves_the_peer(stack, phones):
     await customer.call.hang_up()
     await incoming.over()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102", agent="101", customer="102")
-    agrees(second, dialed="103", agent="103", customer="102")
+    agrees(first, dialed=two.extension, agent=one.extension, customer=two.extension)
+    agrees(second, dialed=three.extension, agent=three.extension, customer=two.extension)
     assert first["billsec"] > 0
     assert second["billsec"] > LISTEN
 
 
-async def test_a_blind_transfer_to_who_is_busy_tells_so(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def a_blind_transfer_to_who_is_busy_tells_so(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     three.auto = 486
-    await call.control("transfer", "agent", to="103")
+    await call.control("transfer", "agent", to=three.extension)
     await asyncio.gather(call.agent.call.over(), call.customer.call.over(15))
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", status="BUSY")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, status="BUSY")
     assert (await call.now())["end_reason"] == "completed"
 
 
-async def test_what_cannot_be_transferred_is_refused(stack, phones):
-    one, two, *_ = phones
+@scenario()
+async def what_cannot_be_transferred_is_refused(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
-    assert "to" in (await call.control("transfer", "agent", to="101", status=422))["errors"]
-    assert "to" in (await call.control("transfer", "agent", to="102", status=422))["errors"]
+    assert "to" in (await call.control("transfer", "agent", to=one.extension, status=422))["errors"]
+    assert "to" in (await call.control("transfer", "agent", to=two.extension, status=422))["errors"]
     assert "to" in (await call.control("transfer", "agent", status=422))["errors"]
     assert (await call.control("transfer", "agent", to="19005551234", status=403))["errors"]["rule"] == "premium"
     assert (await call.control("transfer", "agent", to="911", status=403))["errors"]["rule"] == "emergency"
     await call.control("complete", status=409)
-    await call.control("transfer", "target", to="103", status=404)
+    await call.control("transfer", "target", to=three.extension, status=404)
     reply = await stack.api2.post(f"/api/calls/{call.request_id}/control", {"action": "hold"})
     assert reply.status == 404
     at_agent, at_customer = await hear(call.agent, call.customer)
@@ -161,8 +207,9 @@ async def consult(stack, call, target, auto=0.1):
     return call.agent, call.customer, third
 
 
-async def test_attended_transfer_swapped_and_completed(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def attended_transfer_swapped_and_completed(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer, target = await consult(stack, call, three)
     at_agent, at_customer, at_target = await hear(agent, customer, target)
@@ -187,18 +234,18 @@ async def test_attended_transfer_swapped_and_completed(stack, phones):
     await target.call.hang_up()
     await customer.call.over()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102", agent="101", customer="102")
-    agrees(second, dialed="103", agent="103", customer="102")
+    agrees(first, dialed=two.extension, agent=one.extension, customer=two.extension)
+    agrees(second, dialed=three.extension, agent=three.extension, customer=two.extension)
 
 
-@pytest.mark.parametrize("how", ["busy", "cancel", "star", "target hangs up"])
-async def test_attended_transfer_that_comes_back(stack, phones, how):
-    one, two, three, _ = phones
+@scenario("busy", "cancel", "star", "target hangs up")
+async def attended_transfer_that_comes_back(stack, phones, how):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     if how == "busy":
         three.auto = 486
-        begun = await call.control("attended_transfer", "agent", to="103")
+        begun = await call.control("attended_transfer", "agent", to=three.extension)
         assert begun["call"]["state"] == "held"
         await eventually(lambda: _failed(stack, call), within=5, what="a transfer that failed")
     else:
@@ -217,12 +264,13 @@ async def test_attended_transfer_that_comes_back(stack, phones, how):
     await customer.call.hang_up()
     await agent.call.over()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", status="BUSY" if how == "busy" else "ANSWER")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, status="BUSY" if how == "busy" else "ANSWER")
 
 
-async def test_attended_transfer_whose_transferer_leaves_while_it_rings(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def attended_transfer_whose_transferer_leaves_while_it_rings(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer, target = await consult(stack, call, three, auto=None)
     at_agent, at_customer = await hear(agent, customer)
@@ -239,8 +287,8 @@ async def test_attended_transfer_whose_transferer_leaves_while_it_rings(stack, p
     assert has(at_target, customer.tone)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension)
 
 
 async def _failed(stack, call):
@@ -251,12 +299,12 @@ async def _free(stack, call):
     return leg_of(await stack.api.call(call.request_id), "customer")["state"] == "up"
 
 
-@pytest.mark.parametrize("who", ["agent", "customer"])
-async def test_attended_transfer_ends_with_who_hangs_up(stack, phones, who):
-    one, two, three, _ = phones
+@scenario("agent", "customer")
+async def attended_transfer_ends_with_who_hangs_up(stack, phones, how):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer, target = await consult(stack, call, three)
-    if who == "agent":
+    if how == "agent":
         await agent.call.hang_up()
         await stack.api.wait_state(call.request_id, "talking")
         at_customer, at_target = await hear(customer, target)
@@ -267,15 +315,16 @@ async def test_attended_transfer_ends_with_who_hangs_up(stack, phones, who):
         await customer.call.hang_up()
     await asyncio.gather(*(party.call.over() for party in (agent, customer, target)))
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension)
 
 
 # -- park and retrieve -------------------------------------------------------------------------------------------------
 
 
-async def test_park_and_retrieve_by_number(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def park_and_retrieve_by_number(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     customer = call.customer
     parked = await call.control("park", "customer", slot=7)
@@ -286,26 +335,27 @@ async def test_park_and_retrieve_by_number(stack, phones):
     assert at_customer.any(), "no music"
     await call.control("park", status=409)
     three.auto = 486
-    await call.control("retrieve", to="103")
+    await call.control("retrieve", to=three.extension)
     await eventually(lambda: _failed(stack, call), within=5, what="a retrieval that failed")
     three.auto = 0.1
-    await call.control("retrieve", to="103")
+    await call.control("retrieve", to=three.extension)
     await three.next_call()
     target = Party(three, await three.next_call())
     await stack.api.wait_state(call.request_id, "talking")
     at_customer, at_target = await hear(customer, target)
     assert has(at_customer, target.tone)
     assert has(at_target, customer.tone)
-    await call.control("retrieve", to="104", status=409)
+    await call.control("retrieve", to=one.extension, status=409)
     await customer.call.hang_up()
     first, second, third = await records(stack, call, 3)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", status="BUSY")
-    agrees(third, dialed="103", customer="102")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, status="BUSY")
+    agrees(third, dialed=three.extension, customer=two.extension)
 
 
-async def test_a_phone_parks_and_another_retrieves_by_code(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def a_phone_parks_and_another_retrieves_by_code(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     agent.call.press("*70")
@@ -322,22 +372,22 @@ async def test_a_phone_parks_and_another_retrieves_by_code(stack, phones):
     await out.hang_up()
     await customer.call.over()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", customer="102")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, customer=two.extension)
 
 
 # -- by keys -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", ["##103#", "*2103#"])
-async def test_a_phone_transfers_by_keys(stack, phones, code):
-    one, two, three, _ = phones
+@scenario("##{}#", "*2{}#")
+async def a_phone_transfers_by_keys(stack, phones, how):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
-    agent.call.press(code)
+    agent.call.press(how.format(three.extension))
     target = Party(three, await three.next_call())
     await target.call.answered()
-    if code.startswith("*2"):
+    if how.startswith("*2"):
         at_agent, at_target = await hear(agent, target)
         assert has(at_agent, target.tone)
         assert has(at_target, agent.tone)
@@ -349,19 +399,20 @@ async def test_a_phone_transfers_by_keys(stack, phones, code):
     assert has(at_target, customer.tone)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", customer="102")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, customer=two.extension)
 
 
 # -- supervisors, sound, menus ------------------------------------------------------------------------------------------
 
 
-async def test_spy_whisper_barge(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def spy_whisper_barge(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     await call.control("whisper", status=422)
-    await call.control("spy", "agent", to="103")
+    await call.control("spy", "agent", to=three.extension)
     boss = Party(three, await three.next_call())
     await boss.call.answered()
     await eventually(lambda: _monitored(stack, call), within=5, what="a monitor")
@@ -392,8 +443,9 @@ async def _monitored(stack, call):
     return "call.monitored" in [event["type"] for event in await stack.api.events(call.request_id)]
 
 
-async def test_sound_into_a_call_and_its_recording(stack, phones):
-    one, two, *_ = phones
+@scenario()
+async def sound_into_a_call_and_its_recording(stack, phones):
+    one, two, _three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     name = (await call.control("record_start"))["recording_name"]
@@ -430,8 +482,9 @@ async def _pressed(party, keys):
     return party.call.sound.pressed == keys
 
 
-async def test_redirect_to_a_menu(stack, phones):
-    one, two, three, _ = phones
+@scenario()
+async def redirect_to_a_menu(stack, phones):
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     await call.control("redirect", flow="ivr:nowhere", status=422)
@@ -439,7 +492,7 @@ async def test_redirect_to_a_menu(stack, phones):
     await agent.call.over()
     (at_customer,) = await hear(customer, seconds=1.5)
     assert audio.speech_present(at_customer)
-    await call.control("transfer", to="103")
+    await call.control("transfer", to=three.extension)
     target = Party(three, await three.next_call())
     await target.call.answered()
     await stack.api.wait_state(call.request_id, "talking")
@@ -448,5 +501,11 @@ async def test_redirect_to_a_menu(stack, phones):
     assert has(at_target, customer.tone)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
-    agrees(first, dialed="102")
-    agrees(second, dialed="103", customer="102")
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, customer=two.extension)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_live_control(outcomes, name):
+    if outcomes[name] is not None:
+        raise outcomes[name]

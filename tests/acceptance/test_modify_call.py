@@ -32,7 +32,7 @@ async def rows(call, count):
 
 
 async def test_type_0_moves_the_peer_of_the_channel(stack, phones):
-    one, two, three, *_ = phones
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     answer = await modify(stack.api, await channel(call, "agent"), "0", " 103 ")
     assert answer == {"message": "blind transferred successfully", "success": "true"}
@@ -50,7 +50,7 @@ async def test_type_0_moves_the_peer_of_the_channel(stack, phones):
 
 
 async def test_type_0_to_an_external_number(stack, phones):
-    one, two, *_ = phones
+    one, two, _ = phones
     number = numbers.ending("3001")
     call = await talk(stack.api, one, two)
     await modify(stack.api, await channel(call, "customer"), 0, number)
@@ -62,7 +62,7 @@ async def test_type_0_to_an_external_number(stack, phones):
 
 
 async def test_type_1_lets_the_other_one_talk_to_the_target_first(stack, phones):
-    one, two, three, *_ = phones
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     answer = await modify(stack.api, await channel(call, "customer"), "1", "103")
     assert answer == {"message": "attended transferred successfully", "success": "true"}
@@ -83,7 +83,7 @@ async def test_type_1_lets_the_other_one_talk_to_the_target_first(stack, phones)
 
 
 async def test_type_3_records_both_and_type_2_hangs_up(stack, phones):
-    one, two, *_ = phones
+    one, two, _ = phones
     call = await talk(stack.api, one, two)
     answer = await modify(stack.api, await channel(call, "agent"), "3")
     name = answer.pop("recording_name")
@@ -104,7 +104,7 @@ async def test_type_3_records_both_and_type_2_hangs_up(stack, phones):
 
 
 async def test_what_it_does_not_take(stack, phones):
-    one, two, *_ = phones
+    one, two, _ = phones
     call = await talk(stack.api, one, two)
     agent = await channel(call, "agent")
     assert "channel" in (await modify(stack.api, "", "0", "102", status=422))["errors"]

@@ -41,7 +41,7 @@ class Ami:
 
 
 async def test_an_operator_controls_a_call(stack, phones):
-    one, two, three, _ = phones
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     told = json.loads(await stack.trunkline("calls", "hold", call.request_id, "--leg", "customer", "--json"))

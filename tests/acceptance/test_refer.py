@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_blind_refer(stack, phones):
-    one, two, three, _ = phones
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     assert await agent.call.refer("19005551234") == 202
@@ -39,7 +39,7 @@ async def _tell(stack, call, party):
 
 
 async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
-    one, two, three, _ = phones
+    one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     second = await one.call("103")
