@@ -11,7 +11,7 @@ from engine.calls.numbers import BadNumber, normalize
 from engine.commands.context import Context
 from engine.dialer.instant import FLOW, RETRIED
 from engine.dialer.port import INSTANT, Due, NewDue
-from engine.errors import Duplicate, Forbidden, NotFound, StateConflict
+from engine.errors import Duplicate, Forbidden, NotFound, StateConflict, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +37,55 @@ Errors = Mapping[str, str]
 """Field of the document → what is wrong with it."""
 
 
+MOST_TURNS = 10
+"""Times that a request is tried whose codes others bring at the same time."""
+
+
 async def add(ctx: Context, identity: Identity, calls: Sequence[InstantCall]) -> list[Due | Errors]:
     """Keep each that can be; in the order given, the due call or what is wrong. One whose code is known already is not made
     again: it is given as it is. Raises StoreAway."""
     account = identity.account
-    checked = [await _check(ctx, account, call) for call in calls]
-    found: list[Due | Errors | None] = [each if isinstance(each, dict) else None for each in checked]
-    for n, each in enumerate(checked):
-        if isinstance(each, NewDue) and each.code is not None:
-            found[n] = await _of_code(ctx, each)
-    await _keep(ctx, checked, found)
-    return [each for each in found if each is not None]
+    known = {each: await _is_known(ctx, account, each) for each in {call.extension for call in calls}}
+    checked = [await _check(ctx, account, call, known) for call in calls]
+    results: dict[int, Due | Errors] = {n: each for n, each in enumerate(checked) if not isinstance(each, NewDue)}
+    new = {n: each for n, each in enumerate(checked) if isinstance(each, NewDue)}
+    for _ in range(MOST_TURNS):
+        results |= await _known_codes(ctx, new) if new else {}
+        new = {n: each for n, each in new.items() if n not in results}
+        results |= await _keep(ctx, new)
+        new = {n: each for n, each in new.items() if n not in results}
+        if not new:
+            return [results[n] for n in range(len(calls))]
+    raise Unavailable("other requests are using the same codes", retry_after=1)
 
 
-async def _keep(ctx: Context, checked: Sequence[NewDue | Errors], found: list[Due | Errors | None]) -> None:
-    """All that are new, at once; should another request have brought a code meanwhile, one by one."""
-    new = [(n, each) for n, each in enumerate(checked) if found[n] is None and isinstance(each, NewDue)]
-    twice = len({(each.code, each.code_item) for _, each in new if each.code}) < sum(1 for _, each in new if each.code)
+async def _keep(ctx: Context, new: Mapping[int, NewDue]) -> Mapping[int, Due | Errors]:
+    """All that have no code or another one than those before them; none when another request has just brought a code."""
+    first: dict[tuple[str, int], int] = {}
+    for n, each in new.items():
+        if each.code is not None:
+            first.setdefault((each.code, each.code_item), n)
+    now = {n: each for n, each in new.items() if each.code is None or first[each.code, each.code_item] == n}
     try:
-        ids = [] if twice else await ctx.due.add(*(each for _, each in new)) if new else []
+        return dict(zip(now, await ctx.due.add(*now.values()), strict=True)) if now else {}
     except Duplicate:
-        ids = []
-    for (n, each), due_id in zip(new, ids, strict=False):
-        found[n] = await ctx.due.get(each.account, due_id)
-    for n, each in new[len(ids) :]:
-        found[n] = await _alone(ctx, each)
+        return {}
 
 
-async def _alone(ctx: Context, new: NewDue) -> Due | Errors:
-    try:
-        (due_id,) = await ctx.due.add(new)
-    except Duplicate:
-        known = await _of_code(ctx, new)
-        return known or {"CodeRequest": "is being used by another request"}
-    due = await ctx.due.get(new.account, due_id)
-    assert due is not None
-    return due
+async def _known_codes(ctx: Context, new: Mapping[int, NewDue]) -> Mapping[int, Due | Errors]:
+    """What was made of them before."""
+    codes = sorted({each.code for each in new.values() if each.code is not None})
+    account = next(iter(new.values())).account
+    known = {(due.code, due.code_item): due for due in await ctx.due.by_codes(account, codes)} if codes else {}
+    found: dict[int, Due | Errors] = {}
+    for n, each in new.items():
+        if (due := known.get((each.code, each.code_item))) is not None:
+            same = due.params["fingerprint"] == each.params["fingerprint"]
+            found[n] = due if same else {"CodeRequest": "was used for another call"}
+    return found
 
 
-async def _of_code(ctx: Context, new: NewDue) -> Due | Errors | None:
-    assert new.code is not None
-    for due in await ctx.due.by_code(new.account, new.code):
-        if due.code_item == new.code_item:
-            same = due.params["fingerprint"] == new.params["fingerprint"]
-            return due if same else {"CodeRequest": "was used for another call"}
-    return None
-
-
-async def _check(ctx: Context, account: Account, call: InstantCall) -> NewDue | Errors:
+async def _check(ctx: Context, account: Account, call: InstantCall, known: Mapping[str, bool]) -> NewDue | Errors:
     wrong: dict[str, str] = {}
     number = _number(account, "NumberToCall", call.number, wrong)
     caller_id = _caller_id(account, call.caller_id, wrong)
@@ -92,7 +93,7 @@ async def _check(ctx: Context, account: Account, call: InstantCall) -> NewDue | 
         wrong["EndDate"] = "is past"
     elif call.end <= call.start:
         wrong["EndDate"] = "must be after StartDate"
-    if not await _is_known(ctx, account, call.extension):
+    if not known[call.extension]:
         wrong["Extension"] = "no audio file and no menu has this number"
     if not wrong:
         _pass_gate(ctx, account, number, caller_id, wrong)
@@ -166,7 +167,7 @@ async def show(ctx: Context, account: str, due_id: int) -> Due:
 
 async def of_code(ctx: Context, account: str, code: str) -> Sequence[Due]:
     """Raises NotFound."""
-    found = await ctx.due.by_code(account, code)
+    found = await ctx.due.by_codes(account, [code])
     if not found:
         raise NotFound("no instant call has this CodeRequest")
     return found

@@ -132,16 +132,17 @@ class Placed:
 class DueCalls(Protocol):
     """Due calls as customers' requests make and change them. Everything raises StoreAway while PostgreSQL is."""
 
-    async def add(self, *calls: NewDue) -> list[int]:
-        """Keep them, all or none, and wake the dialers; their ids. With a ``request_id`` a scheduled call stands for each.
-        Raises Duplicate when an instant call's code is there already."""
+    async def add(self, *calls: NewDue) -> list[Due]:
+        """Keep them, all or none, and wake the dialers. With a ``request_id`` a scheduled call stands for each. Raises
+        Duplicate when an instant call's code is there already."""
 
     async def get(self, account: str, due_id: int) -> Due | None: ...
 
     async def by_request(self, account: str, request_id: str) -> Due | None:
         """That of a call, be it scheduled, under way or over."""
 
-    async def by_code(self, account: str, code: str) -> list[Due]: ...
+    async def by_codes(self, account: str, codes: Sequence[str]) -> list[Due]:
+        """Instant calls with one of these codes, by their place in their request."""
 
     async def change(
         self, account: str, request_id: str, *, params: Mapping[str, Any], number: str, due_at: datetime

@@ -36,36 +36,34 @@ class PgDue:
 
     # -- DueCalls ----------------------------------------------------------------------------------------------------
 
-    async def add(self, *calls: NewDue) -> list[int]:
+    async def add(self, *calls: NewDue) -> list[Due]:
         async with self._database.transaction() as connection:
-            ids = [await self._add(connection, each) for each in calls]
-            for lane, account in {(_lane(each), each.account) for each in calls}:
+            now: datetime = await connection.fetchval("SELECT now()")
+            found = await connection.fetch(query("due_add"), json.dumps([_columns(each) for each in calls]))
+            standing = [self._scheduled(each, now) for each in calls if each.request_id]
+            if standing:
+                events = [CallEvent(call.request_id, scheduled.created(call)) for call in standing]
+                await _write(connection, *standing, *events)
+                ids = [row["id"] for row in found if row["request_id"]]
+                await connection.execute(query("due_stand"), ids, [call.request_id for call in standing])
+            for lane, account in sorted({(_lane(each), each.account) for each in calls}):
                 first = min(each.due_at for each in calls if _lane(each) == lane)
                 await connection.execute(query("due_lane"), lane, account, first)
             await connection.execute(query("due_told"))
-        return ids
+        return [_due(row) for row in found]
 
-    async def _add(self, connection: asyncpg.Connection, due: NewDue) -> int:
-        due_id: int = await connection.fetchval(
-            query("due_add"), _lane(due), due.kind, due.account, due.number, json.dumps(dict(due.params)), due.due_at,
-            due.expires_at, due.max_attempts, due.retry_seconds, list(due.retry_on), due.request_id, due.code,
-            due.code_item,
-        )  # fmt: skip
-        if due.request_id:
-            now: datetime = await connection.fetchval("SELECT now()")
-            call = NewCall(
-                request_id=due.request_id,
-                account=due.account,
-                flow=due.flow,
-                direction="outbound",
-                engine=self._engine,
-                created_at=now,
-                params=due.params,
-                scheduled_at=due.due_at,
-            )
-            await _write(connection, call, CallEvent(due.request_id, scheduled.created(call)))
-            await connection.execute(query("due_stands"), due.request_id, due_id)
-        return due_id
+    def _scheduled(self, due: NewDue, now: datetime) -> NewCall:
+        assert due.request_id is not None
+        return NewCall(
+            request_id=due.request_id,
+            account=due.account,
+            flow=due.flow,
+            direction="outbound",
+            engine=self._engine,
+            created_at=now,
+            params=due.params,
+            scheduled_at=due.due_at,
+        )
 
     async def get(self, account: str, due_id: int) -> Due | None:
         row = await self._database.fetchrow("due_get", account, due_id)
@@ -75,8 +73,8 @@ class PgDue:
         row = await self._database.fetchrow("due_by_request", account, request_id)
         return _due(row) if row else None
 
-    async def by_code(self, account: str, code: str) -> list[Due]:
-        return [_due(row) for row in await self._database.fetch("due_by_code", account, code)]
+    async def by_codes(self, account: str, codes: Sequence[str]) -> list[Due]:
+        return [_due(row) for row in await self._database.fetch("due_by_codes", account, list(codes))]
 
     async def change(
         self, account: str, request_id: str, *, params: Mapping[str, Any], number: str, due_at: datetime
@@ -209,6 +207,17 @@ _REASONS = {"DND": "dnd", "EXPIRED": "timeout", "REFUSED": "gate"}
 
 def _lane(due: NewDue) -> str:
     return due.lane or account_lane(due.account)
+
+
+def _columns(due: NewDue) -> dict[str, Any]:
+    values = {name: getattr(due, name) for name in NewDue.__dataclass_fields__ if name != "flow"}
+    return values | {
+        "lane": _lane(due),
+        "params": dict(due.params),
+        "due_at": due.due_at.isoformat(),
+        "expires_at": due.expires_at.isoformat() if due.expires_at else None,
+        "retry_on": list(due.retry_on),
+    }
 
 
 def _created(call: NewCall, server: str) -> Event:

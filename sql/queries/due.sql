@@ -144,11 +144,17 @@ SELECT pg_notify('trunkline_changed', 'due_calls');
 -- name: due_add
 INSERT INTO due_calls (lane, kind, account, number, params, due_at, expires_at, max_attempts, retry_seconds, retry_on, request_id,
                        code, code_item)
-VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10, $11, $12, $13)
-RETURNING id;
+SELECT lane, kind, account, number, params, due_at, expires_at, max_attempts, retry_seconds, retry_on, request_id, code, code_item
+FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (
+    lane text, kind text, account text, number text, params jsonb, due_at timestamptz, expires_at timestamptz, max_attempts int,
+    retry_seconds int, retry_on text[], request_id text, code text, code_item int)) WITH ORDINALITY
+ORDER BY ordinality
+RETURNING *;
 
--- name: due_stands
-UPDATE calls SET due_id = $2 WHERE request_id = $1;
+-- name: due_stand
+UPDATE calls SET due_id = due.id
+FROM unnest($1::bigint[], $2::text[]) AS due(id, request_id)
+WHERE calls.request_id = due.request_id;
 
 -- name: due_get
 SELECT * FROM due_calls WHERE account = $1 AND id = $2;
@@ -160,8 +166,8 @@ SELECT * FROM due_calls WHERE account = $1 AND id = $2 FOR UPDATE;
 SELECT due.* FROM calls JOIN due_calls AS due ON due.id = calls.due_id
 WHERE calls.request_id = $2 AND calls.account = $1;
 
--- name: due_by_code
-SELECT * FROM due_calls WHERE account = $1 AND code = $2 AND kind = 'instant' ORDER BY code_item, id;
+-- name: due_by_codes
+SELECT * FROM due_calls WHERE account = $1 AND code = ANY ($2::text[]) AND kind = 'instant' ORDER BY code_item, id;
 
 -- name: due_of_request_locked
 SELECT due.* FROM calls JOIN due_calls AS due ON due.id = calls.due_id

@@ -1,6 +1,6 @@
 """Due calls in memory, behind the HTTP API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +16,12 @@ class FakeDue:
         self.rows: dict[int, Due] = {}
         self.codes: set[tuple[str, str, int]] = set()
 
-    async def add(self, *calls: NewDue) -> list[int]:
+    async def add(self, *calls: NewDue) -> list[Due]:
         codes = {(each.account, each.code, each.code_item) for each in calls if each.code}
         if codes & self.codes:
             raise Duplicate("a code twice", constraint="due_calls_code")
         self.codes |= codes
-        return [self._add(each) for each in calls]
+        return [self.rows[self._add(each)] for each in calls]
 
     def _add(self, new: NewDue) -> int:
         due_id = len(self.rows) + 1
@@ -41,8 +41,8 @@ class FakeDue:
     async def by_request(self, account: str, request_id: str) -> Due | None:
         return next((row for row in self.rows.values() if (row.account, row.request_id) == (account, request_id)), None)
 
-    async def by_code(self, account: str, code: str) -> list[Due]:
-        return [row for row in self.rows.values() if (row.account, row.code) == (account, code)]
+    async def by_codes(self, account: str, codes: Sequence[str]) -> list[Due]:
+        return [row for row in self.rows.values() if row.account == account and row.code in codes]
 
     async def change(
         self, account: str, request_id: str, *, params: Mapping[str, Any], number: str, due_at: datetime
