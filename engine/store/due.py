@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,14 +109,23 @@ class PgDue:
 
     async def alive(self, engine: str, lease: float) -> int:
         await self._database.fetchval("due_alive", engine, lease)
-        await self._database.fetchval("due_given_back", None)
-        return int(await self._database.fetchval("due_engines"))
+        async with self._by_index() as connection:
+            await connection.execute(query("due_given_back"), None)
+            return int(await connection.fetchval(query("due_engines")))
 
     async def restart(self, engine: str) -> int:
-        return int(await self._database.fetchval("due_given_back", engine))
+        async with self._by_index() as connection:
+            return int(await connection.fetchval(query("due_given_back"), engine))
+
+    @asynccontextmanager
+    async def _by_index(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction whose queries go by index, whatever the planner knows of the table."""
+        async with self._database.transaction() as connection:
+            await connection.execute(query("due_by_index"))
+            yield connection
 
     async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
-        async with self._database.transaction() as connection:
+        async with self._by_index() as connection:
             found = await connection.fetch(query("due_lanes_ready"), pace.AHEAD, concurrent)
             began = time.monotonic()
             if not found:
@@ -198,7 +208,8 @@ class PgDue:
     async def lost(self, older: float) -> int:
         await self._database.fetchval("due_forget_dialers")
         await self._database.fetchval("due_forget_tries")
-        return len(await self._database.fetch("due_lost", older))
+        async with self._by_index() as connection:
+            return len(await connection.fetch(query("due_lost"), older))
 
 
 _REASONS = {"DND": "dnd", "EXPIRED": "timeout", "REFUSED": "gate"}

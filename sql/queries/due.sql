@@ -1,3 +1,10 @@
+-- name: due_by_index
+-- For the rest of the transaction. How many due calls a lane may give is not known when the query is planned: the planner
+-- takes it for a tenth of a million, and would read the table from end to end.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true);
+
 -- name: due_lanes_ready
 -- Lanes that may have something to do within the look ahead ($1 seconds), locked: one engine at a time serves a lane.
 SELECT clock_timestamp() AS now, lane, account, opens_at, closes_at, per_minute, max_concurrent, next_at, last_engine, fed, rules,

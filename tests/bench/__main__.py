@@ -39,7 +39,7 @@ FULL = Size(rounds=3, calls=1500, paced=300)
 QUICK = Size(rounds=1, calls=400, paced=60)
 
 
-SUBJECTS = {"click2call": "", "otp": "otp", "detect": "decide", "menus": "menus", "digits": "digits"}
+SUBJECTS = {"click2call": "", "otp": "otp", "detect": "decide", "menus": "menus", "digits": "digits", "due": "due"}
 """Each but the first has a module of its own, with ``main(quick=…)``."""
 
 

@@ -49,6 +49,14 @@ async def dsn(server: DatabaseServer) -> str:
 
 
 @pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    found = Database(dsn, deadline=60)
+    await found.open()
+    yield found
+    await found.close()
+
+
+@pytest.fixture
 async def table(database: Database, sql: asyncpg.Connection) -> PgDue:
     return PgDue(database, "e1")
 
@@ -56,7 +64,7 @@ async def table(database: Database, sql: asyncpg.Connection) -> PgDue:
 @pytest.fixture
 async def other(dsn: str) -> AsyncIterator[PgDue]:
     """Another engine's, with connections of its own."""
-    found = Database(dsn)
+    found = Database(dsn, deadline=60)
     await found.open()
     yield PgDue(found, "e2")
     await found.close()
