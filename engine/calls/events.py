@@ -52,6 +52,20 @@ class Kind(StrEnum):
     RECORDING_FAILED = "recording.failed"
     TRANSCRIPT_READY = "transcript.ready"
     TRANSCRIPT_FAILED = "transcript.failed"
+    ROOM_INBOUND_CALL = "room.inbound_call"
+    ROOM_OUTBOUND_CALL = "room.outbound_call"
+    ROOM_OUTBOUND_CALL_STATUS = "room.outbound_call_status"
+    ROOM_ENTERED = "room.entered"
+    ROOM_LEFT = "room.left"
+    ROOM_HANGUP = "room.hangup"
+    ROOM_MUTED = "room.muted"
+    ROOM_UNMUTED = "room.unmuted"
+    ROOM_PAUSED = "room.paused"
+    ROOM_UNPAUSED = "room.unpaused"
+    ROOM_PIN_INVALID = "room.pin_invalid"
+    ROOM_REFUSED = "room.refused"
+    ROOM_RECORDING_STARTED = "room.recording_started"
+    ROOM_RECORDING_STOPPED = "room.recording_stopped"
 
 
 @dataclass(frozen=True, slots=True)

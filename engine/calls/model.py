@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.calls.events import Event, Kind
+from engine.calls.rooms import Membership, take
 from engine.calls.states import CallState, LegState, next_call_state, next_leg_state
 
 
@@ -138,6 +139,8 @@ class Call:
     """When it is, or was, to be dialled; null: at once."""
     placed_at: datetime | None = None
     """When a scheduled call's time had come."""
+    room: Membership | None = None
+    """The conference room that it is, or was, in."""
 
     @property
     def first(self) -> Leg:
@@ -179,6 +182,8 @@ class Call:
             leg.state = next_leg_state(leg.state, event.kind)
         if apply := _APPLY.get(event.kind):
             apply(self, leg, event)
+        elif event.kind.startswith("room."):
+            self.room = take(self.room, event)
         self.state = after
         self.seq = max(self.seq, event.seq)
         if event.data.get("reconciled"):

@@ -47,7 +47,7 @@ _KEEPS_LIVE = frozenset(Kind) - {
 _KEEPS: dict[CallState, frozenset[Kind]] = {
     _C.SCHEDULED: frozenset({_K.CALL_CHANGED, _K.CALL_STEP, _K.CALL_REFUSED}),
     **dict.fromkeys(_LIVE, _KEEPS_LIVE),
-    _C.QUEUED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED, _K.CALL_ADOPTED}),
+    _C.QUEUED: frozenset({_K.CALL_STEP, _K.CALL_REFUSED, _K.CALL_ADOPTED, _K.ROOM_OUTBOUND_CALL}),
     _C.ENDED: frozenset({_K.RECORDING_READY, _K.RECORDING_FAILED, _K.TRANSCRIPT_READY, _K.TRANSCRIPT_FAILED}),
 }
 

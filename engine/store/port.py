@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from engine.calls.account import Account, Identity
 from engine.calls.events import Event
 from engine.calls.record import CallRecord
+from engine.calls.rooms import Access, Room
 from engine.calls.routing import Route
 
 
@@ -105,11 +106,11 @@ class RecordingRow:
     request_id: str
     account: str
     option: str
-    """both, agent or customer."""
+    """both, agent or customer; room: all of a conference together."""
     state: str
     server: str
     sides: Mapping[str, str] = field(default_factory=dict)
-    """agent/customer → name of that side's recording in Asterisk's folder."""
+    """agent/customer/room → name of that side's recording in Asterisk's folder."""
     started_at: datetime | None = None
     duration: float | None = None
     size: int | None = None
@@ -334,3 +335,98 @@ class OtpTemplates(Protocol):
         """Null leaves a field as it is. Anything but another name makes it a draft again."""
 
     async def remove(self, account: str | None, template_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEvent:
+    """A line of a room's event log; ``origin`` PHONE or WEB."""
+
+    id: int
+    room: str
+    at: datetime
+    action: str
+    origin: str
+    connected_count: int
+    member: str | None
+    access_id: str | None
+    access_label: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMember:
+    """That somebody was in a room. ``direction`` IN or OUT; ``called``: the number of the room that was dialled."""
+
+    id: str
+    room: str
+    request_id: str
+    number: str
+    direction: str
+    called: str
+    access_id: str | None
+    access_label: str
+    level: str
+    muted: bool
+    paused: bool
+    joined_at: datetime
+    left_at: datetime | None
+    last_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFilter:
+    """None: whatever it is."""
+
+    action: str | None = None
+    member: str | None = None
+    access: str | None = None
+
+
+class Rooms(Protocol):
+    """Conference rooms, their accesses, their logs. ``account`` None stands for operators; unknown and foreign are both
+    None."""
+
+    def by_extension(self, account: str, number: str) -> str | None:
+        """The room that phones of the account reach by dialling ``number``; from memory."""
+
+    def by_number(self, number: str) -> tuple[str, str] | None:
+        """(room, account) that an inbound number leads to; from memory."""
+
+    async def find(self, account: str | None, key: str) -> Room | None:
+        """By its id, or by the number that phones dial."""
+
+    async def page(self, account: str | None, *, limit: int, after: str | None) -> list[Room]:
+        """Ascending by id, those behind ``after``."""
+
+    async def add(self, room: Room) -> None:
+        """With its accesses. Raises StateConflict when the account has as many as it may, Duplicate when a number or a PIN
+        is taken."""
+
+    async def change(self, room: Room) -> bool:
+        """All but its accesses. Raises Duplicate."""
+
+    async def remove(self, account: str | None, room: str) -> bool: ...
+
+    async def add_access(self, access: Access) -> None:
+        """Raises StateConflict, Duplicate."""
+
+    async def change_access(self, access: Access) -> bool:
+        """Raises Duplicate."""
+
+    async def remove_access(self, room: str, access: str) -> bool: ...
+
+    async def tell(self, room: str, kind: str, at: datetime, data: Mapping[str, Any]) -> None:
+        """Write an event of the room that belongs to no call."""
+
+    async def events(
+        self, room: str, wanted: RoomFilter, *, limit: int, after: int | None
+    ) -> tuple[list[RoomEvent], int, int]:
+        """Ascending, those behind ``after``; how many there are in all; how many are wanted."""
+
+    async def history(
+        self, room: str, wanted: RoomFilter, *, limit: int, after: tuple[datetime, str] | None
+    ) -> tuple[list[RoomMember], int, int]:
+        """Who was in the room and left, ascending; how many in all; how many are wanted."""
+
+    async def open_recordings(self, engine: str) -> list[RecordingRow]:
+        """Those of rooms that are not finished."""

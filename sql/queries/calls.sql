@@ -95,5 +95,5 @@ SELECT * FROM recordings WHERE name = $2 AND ($1::text IS NULL OR account = $1);
 -- name: open_recordings
 SELECT recordings.*
 FROM recordings JOIN calls USING (request_id)
-WHERE recordings.state = 'recording' AND calls.state = 'ended' AND calls.engine = $1
+WHERE recordings.state = 'recording' AND recordings.option <> 'room' AND calls.state = 'ended' AND calls.engine = $1
 ORDER BY recordings.name;
