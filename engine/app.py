@@ -9,7 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ import structlog
 from engine import log as logging_setup
 from engine.api.server import Server, serve
 from engine.calls.model import Call, replay
+from engine.calls.rooms import WEB
 from engine.commands import orders
-from engine.commands.context import Context, LiveFlow
+from engine.commands.context import Context, LiveFlow, RoomDesk
 from engine.config import Config
+from engine.controls.rooms import ROOM_CONTROLS
 from engine.controls.table import CONTROLS
 from engine.dialer.brake import Brake
 from engine.dialer.callback import Callback
@@ -39,11 +41,13 @@ from engine.errors import (
     Unavailable,
 )
 from engine.flows.call_tracking import CallTracking
+from engine.flows.conference.create import conference_of
 from engine.flows.instant_call import InstantCall
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
 from engine.flows.menus.flow import IVR, Ivr
 from engine.flows.prompts import PROMPTS
 from engine.flows.table import FLOWS
+from engine.ids import room_of_recording
 from engine.media import create as media
 from engine.media.library.seed import seed as seed_sounds
 from engine.media.recordings import Recordings
@@ -60,6 +64,7 @@ from engine.sessions.arrival import Arrivals
 from engine.sessions.codes import Codes
 from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
+from engine.sessions.rooms import LiveRooms
 from engine.sessions.services import Flow, Services
 from engine.sessions.session import Session
 from engine.store.accounts import PgAccounts
@@ -75,7 +80,8 @@ from engine.store.operators import HANGUP, RELOAD, Operators
 from engine.store.orders import ORDER, Orders
 from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
-from engine.store.port import NewCall
+from engine.store.port import NewCall, RecordingRow
+from engine.store.rooms import PgRooms
 from engine.store.routes import PgRoutes
 from engine.store.spool import Spool
 from engine.store.tokens import PgTokens
@@ -134,7 +140,10 @@ class Engine:
         self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
         self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
         self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
-        self.recordings = Recordings(self.calls, self.journal, self.switches, config.recordings, config.engine_id)
+        self.rooms = PgRooms(self.database)
+        self.recordings = Recordings(
+            self.calls, self.journal, self.switches, config.recordings, config.engine_id, self._room_recorded
+        )
         self.library = media.library(config, PgMedia(self.database))
         self.objects = media.objects(config)
         self.transcriptions = media.transcriptions(config, PgTranscripts(self.database))
@@ -155,10 +164,13 @@ class Engine:
         self.deliveries = Worker(self.hooks, self.sender)
         self.mail = mail_of(config)
         self.menus = menus_of(config, FLOWS)
+        self.live_rooms = LiveRooms(self.switches, self.recordings.enqueue)
+        self.conference = conference_of(self.rooms, self.live_rooms, self.library, self.objects)
         self.inbound_flows: Mapping[str, Flow] = {
             IVR: Ivr(self.menus, self.mail),
             TRACKING: CallTracking(self.mail),
             INSTANT_CALL: InstantCall(self.menus, self.mail),
+            **self.conference.flows,
         }
         self.arrivals = self._arrivals()
         self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link)
@@ -183,7 +195,7 @@ class Engine:
             live_calls=self.live_calls,
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
-            controls=CONTROLS,
+            controls={**CONTROLS, **ROOM_CONTROLS},
             has_menu=lambda name: name in self.menus.book.entries,
             parked=self.parked,
             session_with=self.session_with,
@@ -219,7 +231,7 @@ class Engine:
 
     def _arrivals(self) -> Arrivals:
         phones = {phone.extension: phone.account for phone in self.config.softphones}
-        return Arrivals(phones, self.config.default_account, self.menus.of_number)
+        return Arrivals(phones, self.config.default_account, self.menus.of_number, self.rooms)
 
     # -- start and stop --------------------------------------------------------------------------------------------
 
@@ -265,6 +277,7 @@ class Engine:
             lists=self.lists,
             due=self.due,
             menu_of=self.menus.of_number,
+            rooms=RoomDesk(self.rooms, self.live_rooms, self.conference.stay),
             codes=self.codes,
             hooks=self.hooks,
             sender=self.sender,
@@ -294,6 +307,7 @@ class Engine:
         self._task(self.device_watch.run(), "devices")
         self._task(reconcile.sweep_forever(self.registry), "ghosts")
         self._task(self.dialer.run(), "dialer")
+        self._task(self.live_rooms.run(self.registry.settled.__contains__), "rooms")
         self._task(self._announce_ready(), "ready")
 
     async def _recall(self, seeds: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
@@ -308,6 +322,9 @@ class Engine:
             await self.calls.start()
             await self.journal.drained.wait()
             await self.due.restart(self.config.engine_id)
+            await self.rooms.seed(seeds.get("rooms", ()))
+            await self.rooms.start()
+            self.live_rooms.unfinished = await self._unfinished_rooms()
             adopted = await reconcile.adopt(self.registry)
             await self.recordings.recover()
             await self.transcriptions.recover()
@@ -316,6 +333,22 @@ class Engine:
             return False
         log.info("remembered", adopted=adopted)
         return True
+
+    async def _unfinished_rooms(self) -> dict[str, RecordingRow]:
+        """Room → its recording that goes on in Asterisk; of an earlier one that was never finished, what there is."""
+        found: dict[str, RecordingRow] = {}
+        rows = await self.rooms.open_recordings(self.config.engine_id)
+        for row in sorted(rows, key=lambda row: row.started_at or datetime.min.replace(tzinfo=UTC)):
+            earlier = found.get(room_of_recording(row.name))
+            if earlier is not None:
+                self.recordings.enqueue(earlier.name)
+            found[room_of_recording(row.name)] = row
+        return found
+
+    async def _room_recorded(self, row: RecordingRow) -> None:
+        kind = "room.recording_ready" if row.state == "ready" else "room.recording_failed"
+        data = {"recording_name": row.name, "duration": row.duration, "size": row.size, "error": row.error}
+        await self.rooms.tell(room_of_recording(row.name), kind, datetime.now(UTC), {"from": WEB, "data": data})
 
     async def _announce_ready(self) -> None:
         while not all(self.ready().values()):
@@ -353,6 +386,7 @@ class Engine:
             await self.server.cleanup()
         await asyncio.gather(*(manager.stop() for manager in self.managers))
         await asyncio.gather(*(switch.stop() for switch in self.switches.values()))
+        await self.live_rooms.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

@@ -11,6 +11,8 @@ call, and a forgotten channel its owner, without a look-up.
     tl-57362de4f0-2.spyba       a channel by which a monitor hears it
     tl-57362de4f0-b1            a bridge of the call; …-h1 the one where it is parked
     tl-57362de4f0-p5c31…        a playback
+    room-8000                   the bridge of a conference room, which belongs to no call
+    room-8000-5c31a0b2          a recording of the room
 """
 
 import re
@@ -22,6 +24,7 @@ _OURS = re.compile(r"tl-([0-9a-f]{10})-([a-z]?[0-9a-f]+)(?:\.([a-z]+))?")
 _REQUEST_ID = re.compile(r"[0-9a-f]{10}")
 _LEGS = uuid.UUID("5f3a0b0e-6a55-4c39-9e0e-1f5d3c1a7b42")
 _HALF = (1 << 20) - 1
+_ROOM = "room-"
 
 
 def scramble(number: int, key: bytes) -> str:
@@ -69,6 +72,24 @@ def bridge_id(request_id: str, n: int = 1) -> str:
 
 def playback_id(request_id: str) -> str:
     return f"tl-{request_id}-p{secrets.token_hex(4)}"
+
+
+def room_bridge(room: str) -> str:
+    """The bridge in which the members of a room meet; found again after a restart."""
+    return f"{_ROOM}{room}"
+
+
+def is_room_bridge(identifier: str) -> bool:
+    return identifier.startswith(_ROOM)
+
+
+def room_recording(room: str) -> str:
+    """Name of a new recording of a room, in Asterisk's recording folder; with ``.wav`` it is the recording's own."""
+    return f"{_ROOM}{room}-{secrets.token_hex(4)}"
+
+
+def room_of_recording(name: str) -> str:
+    return name.removeprefix(_ROOM).partition("-")[0]
 
 
 def snoop_id(channel: str, turn: int = 0) -> str:

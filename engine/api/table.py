@@ -11,6 +11,8 @@ from engine.api import (
     objects,
     otp_templates,
     recordings,
+    room_members,
+    rooms,
     transcripts,
     voicemail_broadcast,
     webhooks,
@@ -44,5 +46,7 @@ ROUTES: tuple[Route, ...] = (
     *cc_calls.ROUTES,
     *cc_legs.ROUTES,
     *cc_devices.ROUTES,
+    *rooms.ROUTES,
+    *room_members.ROUTES,
 )
 OPEN_ROUTES: tuple[OpenRoute, ...] = docs.described(ROUTES, (*health.ROUTES, *oauth.ROUTES))

@@ -1,9 +1,8 @@
 """Conference rooms: what they are, and who may enter. Pure: the facts are handed in, the answer is a value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from engine.calls.events import Event, Kind
 
@@ -143,12 +142,8 @@ class Membership:
     access_id: str | None = None
     access_label: str = ""
     max_duration: int = 0
-    muted: bool = False
-    paused: bool = False
     kicked: bool = False
     left_at: datetime | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
-    """What each of its events says of it."""
 
 
 def take(membership: Membership | None, event: Event) -> Membership | None:
@@ -157,11 +152,7 @@ def take(membership: Membership | None, event: Event) -> Membership | None:
         return _entered(event)
     if membership is None:
         return None
-    if event.kind in (Kind.ROOM_MUTED, Kind.ROOM_UNMUTED):
-        membership.muted = event.kind is Kind.ROOM_MUTED
-    elif event.kind in (Kind.ROOM_PAUSED, Kind.ROOM_UNPAUSED):
-        membership.paused = event.kind is Kind.ROOM_PAUSED
-    elif event.kind is Kind.ROOM_HANGUP:
+    if event.kind is Kind.ROOM_HANGUP:
         membership.kicked = membership.kicked or event.data.get("from") == WEB
     elif event.kind is Kind.ROOM_LEFT:
         membership.left_at = event.at
@@ -182,8 +173,4 @@ def _entered(event: Event) -> Membership:
         access_id=data.get("access_id"),
         access_label=data.get("access_label") or "",
         max_duration=data.get("max_duration", 0),
-        told={name: data[name] for name in _TOLD if name in data},
     )
-
-
-_TOLD = ("room", "member", "level", "direction", "number", "access_id", "access_label")

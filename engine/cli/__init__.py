@@ -32,6 +32,7 @@ COMMANDS = {
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "tail": ("engine.cli.tail", "what happens, as it happens"),
     "ivr": ("engine.cli.ivr", "menus: draw, try without a phone, check, reload"),
+    "rooms": ("engine.cli.rooms", "conference rooms: make, lock, who is in them, what happened"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),
     "otp-templates": ("engine.cli.otp_templates", "what is said when a one-time password is announced"),
     "webhooks": ("engine.cli.webhooks", "who is told of what happens, and whether it arrived"),

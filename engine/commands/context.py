@@ -15,7 +15,8 @@ from engine.media.library.library import Library
 from engine.media.objects.port import Objects
 from engine.media.stt.port import TranscriptTable
 from engine.sessions.codes import Codes
-from engine.store.port import Accounts, CallBook, Calls, Devices, Journal, NewCall, OtpTemplates, Routes, Tokens
+from engine.sessions.rooms import LiveRoom, LiveRooms, Member
+from engine.store.port import Accounts, CallBook, Calls, Devices, Journal, NewCall, OtpTemplates, Rooms, Routes, Tokens
 from engine.webhooks.feed import Feed
 from engine.webhooks.port import Hooks
 from engine.webhooks.sender import Sender
@@ -67,6 +68,31 @@ class EnginePort(Protocol):
         """Have a live call do something (``engine.controls``); what it has to tell. Raises RequestError."""
 
 
+class RoomStay(Protocol):
+    """What goes on in a conference room, as commands see it."""
+
+    def limit(self, live: LiveRoom) -> None:
+        """Watch its limits, as they are now."""
+
+    async def announce(self, live: LiveRoom, member: Member, said: str) -> None:
+        """Play a media, or ``TTS|VOICE|text``, to all; ``member``'s call hears of its end."""
+
+    async def record(self, live: LiveRoom, member: Member, *, origin: str) -> str:
+        """Begin; the recording's name. Raises StoreAway, TelephonyError."""
+
+    async def stop_recording(self, live: LiveRoom, member: Member, *, origin: str) -> str | None:
+        """The name of what was recorded; None when nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomDesk:
+    """Conference rooms: as they are kept, and as they are now."""
+
+    store: Rooms
+    live: LiveRooms
+    stay: RoomStay
+
+
 def _registry() -> CollectorRegistry:
     """One engine's own, so that two in one process don't clash."""
     registry = CollectorRegistry()
@@ -100,6 +126,7 @@ class Context:
     call_book: CallBook
     devices: Devices
     feed: Feed
+    rooms: RoomDesk
     codes: Codes = field(default_factory=Codes)
     """One-time passwords, handed to their calls in memory alone."""
     registry: CollectorRegistry = field(default_factory=_registry)

@@ -37,6 +37,19 @@ INSTANT_EXTENSION = 100
 """Number of the short audio file that a fresh stack has for instant calls."""
 ACCOUNT_NUMBERS = (1234, 1235)
 """In call-control paths."""
+ROOM_NUMBER = "15557000002"
+"""The inbound number that leads to room 8000."""
+_ROOM = {
+    "id": "8000",
+    "account": "account_1",
+    "name": "Conference",
+    "number": "8000",
+    "numbers": [ROOM_NUMBER],
+    "accesses": [
+        {"id": "RA0000008001", "label": "guests", "level": "GUEST", "pin": "1234"},
+        {"id": "RA0000008002", "label": "admins", "level": "ADMIN", "pin": "4321"},
+    ],
+}
 _LONGEST_SOCKET_FOLDER = 90
 """Bytes; Asterisk's control socket must fit the 108 of ``sun_path``."""
 _UNGUESSABLE = 20
@@ -251,7 +264,7 @@ def _write_configuration(plan: Plan) -> None:
         "extension": str(INSTANT_EXTENSION),
         "file": str(Path(__file__).parent / "sounds" / "instant.ogg"),
     }
-    seed = {"accounts": accounts, "otp_templates": [template], "media": [sound]}
+    seed = {"accounts": accounts, "otp_templates": [template], "media": [sound], "rooms": [_ROOM]}
     write_private(plan.state.seed_json, json.dumps(seed, indent=1))
 
 

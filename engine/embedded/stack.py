@@ -14,7 +14,15 @@ import sys
 from typing import Any
 
 from engine.embedded.carrier import CarrierFront
-from engine.embedded.plan import ACCOUNT_NUMBERS, INSTANT_EXTENSION, LOOPBACK, Plan, prepare, remove_socket_folder
+from engine.embedded.plan import (
+    ACCOUNT_NUMBERS,
+    INSTANT_EXTENSION,
+    LOOPBACK,
+    ROOM_NUMBER,
+    Plan,
+    prepare,
+    remove_socket_folder,
+)
 from engine.embedded.postgres import Postgres
 from engine.embedded.state import State, write_private
 from engine.embedded.supervisor import Child, ChildSpec, run_probe
@@ -168,7 +176,7 @@ class Stack:
             "recordings": str(plan.config.recordings),
             "otp_template": plan.otp_template,
             "instant_extension": INSTANT_EXTENSION,
-            "numbers": {"ivr": IVR_NUMBER},
+            "numbers": {"ivr": IVR_NUMBER, "room": ROOM_NUMBER},
             "engine_pid": self._children["engine"].pid,
             "pids": {"supervisor": os.getpid(), **pids},
         }

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ TOLERANCE = 2.0
 TRIES = 4
 TOO_SHORT = {"voicemail_broadcast": 2.0}
 """Flow → seconds up to which a recording is not kept (request-type document)."""
+ROOM = "room"
+"""Option of a recording of all who were in a conference."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Recordings:
     switches: Mapping[str, Switch]
     folder: Path
     engine_id: str
+    on_room: Callable[[RecordingRow], Awaitable[None]] | None = None
+    """Told what became of a recording of a room: it belongs to no call's timeline."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
@@ -79,7 +83,7 @@ class Recordings:
         work = Path(tempfile.mkdtemp(prefix="trunkline-"))
         try:
             switch = self.switches.get(row.server) or next(iter(self.switches.values()))
-            order = [side for side in ("agent", "customer") if side in row.sides]
+            order = [side for side in ("agent", "customer", "room") if side in row.sides]
             paths = [work / f"{side}.wav" for side in order]
             for side, path in zip(order, paths, strict=True):
                 await self._fetch(switch, row.sides[side], path)
@@ -103,7 +107,7 @@ class Recordings:
             raise NoSound(f"{merged.duration:.1f} s are not kept")
 
     async def _verified(self, row: RecordingRow, merged: Merged) -> RecordingRow:
-        talked = await self._talk_time(row.request_id)
+        talked = 0.0 if row.option == ROOM else await self._talk_time(row.request_id)
         short = f"{talked - merged.duration:.1f} s shorter than the conversation"
         return replace(
             row,
@@ -123,7 +127,11 @@ class Recordings:
     async def _keep(self, row: RecordingRow) -> None:
         """The row, and into the timeline what became of it: not of a recording that was made to be transcribed."""
         self.journal.append(row)
-        if not is_transcript_recording(row.name):
+        if row.option == ROOM:
+            await self.journal.committed()
+            if self.on_room is not None:
+                await self.on_room(row)
+        elif not is_transcript_recording(row.name):
             self.journal.append(CallEvent(row.request_id, await self._told(row)))
         await self.journal.committed()
         log.info("recording", name=row.name, state=row.state, error=row.error)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -34,15 +35,29 @@ TRY_LATER = 42
 """Q.850: switching equipment congestion."""
 
 
+class RoomNumbers(Protocol):
+    """Part of ``engine.store.port.Rooms``, from memory."""
+
+    def by_extension(self, account: str, number: str) -> str | None: ...
+
+    def by_number(self, number: str) -> tuple[str, str] | None: ...
+
+
 class Arrivals:
-    """Makes a call of a channel that came in. ``phones``: softphone extension → account. ``menu_of``: number → menu."""
+    """Makes a call of a channel that came in. ``phones``: softphone extension → account. ``menu_of``: number → menu.
+    ``rooms``: numbers of conference rooms."""
 
     def __init__(
-        self, phones: Mapping[str, str], default_account: str, menu_of: Callable[[str], str | None] = lambda _: None
+        self,
+        phones: Mapping[str, str],
+        default_account: str,
+        menu_of: Callable[[str], str | None] = lambda _: None,
+        rooms: RoomNumbers | None = None,
     ) -> None:
         self.phones = phones
         self.default_account = default_account
         self.menu_of = menu_of
+        self.rooms = rooms
 
     def __call__(self, registry: Registry, event: t.ChannelEntered) -> None:
         registry.spawn(self._take(registry, event), f"arrival {event.channel.id}")
@@ -123,9 +138,12 @@ class Arrivals:
         menu = self.menu_of(exten.lstrip("+"))
         if name != "inbound":
             params |= {"customer_number": exten}
+            if name == "dial" and not menu and (room := self.rooms and self.rooms.by_extension(account, exten)):
+                return "conference", account, params | {"room": room}
             return ("ivr", account, params | {"menu": menu}) if name == "dial" and menu else (name, account, params)
         params |= {"customer_number": caller}
-        return _inbound(registry.services.routes.current(), menu, account, params)
+        room_of = self.rooms.by_number(exten.lstrip("+")) if self.rooms and not menu else None
+        return _inbound(registry.services.routes.current(), menu, account, params, room_of)
 
     def leads_to(self, routes: Sequence[Route], account: str, code: str) -> tuple[str, dict[str, str]] | None:
         """The flow, with its parameters, that somebody meets who dials ``code``: a menu, or where an inbound number's own
@@ -139,9 +157,14 @@ class Arrivals:
 
 
 def _inbound(
-    routes: Sequence[Route], menu: str | None, account: str, params: dict[str, str]
+    routes: Sequence[Route],
+    menu: str | None,
+    account: str,
+    params: dict[str, str],
+    room: tuple[str, str] | None = None,
 ) -> tuple[str, str, dict[str, str]]:
-    """The number's own route; else the menu that names the number; else the route of its prefix."""
+    """The number's own route; else the menu or the conference room that has the number; else the route of its prefix.
+    ``room``: its id and its account."""
     exten = params["dialed"].lstrip("+")
     try:
         route = resolve(routes, exten, None, direction="inbound")
@@ -149,6 +172,8 @@ def _inbound(
         route = None
     if menu and (route is None or route.prefix != exten):
         return "ivr", account, params | {"menu": menu}
+    if room and (route is None or route.prefix != exten):
+        return "conference", room[1], params | {"room": room[0]}
     if route is None:
         return UNKNOWN, account, params
     if route.kind == "extension":

@@ -142,6 +142,10 @@ def _transfer_requested(session: Session, event: t.TransferRequested) -> None:
         session.spawn(refer(session, leg, event), "refer")
 
 
+def _talking(session: Session, event: t.TalkingChanged) -> None:
+    (session.talking.add if event.talking else session.talking.discard)(event.channel.id)
+
+
 def _playback_ended(session: Session, event: t.PlaybackEnded) -> None:
     session.finished[event.playback_id] = not event.failed
 
@@ -162,6 +166,7 @@ _OBSERVERS: dict[type[t.TelephonyEvent], Callable[[Session, Any], None]] = {
     t.DtmfReceived: _dtmf,
     t.HoldChanged: _hold,
     t.TransferRequested: _transfer_requested,
+    t.TalkingChanged: _talking,
     t.PlaybackEnded: _playback_ended,
     t.RecordingEnded: _recording_ended,
 }

@@ -221,9 +221,15 @@ def _compare_bridges(session: Session, bridges: Sequence[BridgeInfo]) -> None:
     call = session.call
     mine = [bridge for bridge in bridges if ids.request_of(bridge.id) == call.request_id]
     session.bridges = {bridge.id for bridge in mine}
-    session.joined = {channel: bridge.id for bridge in mine for channel in bridge.channels}
+    legs = {leg.channel_id for leg in call.legs.values()}
+    session.joined = {
+        channel: bridge.id
+        for bridge in bridges
+        for channel in bridge.channels
+        if channel in legs or bridge.id in session.bridges  # a room's bridge is no call's
+    }
     up = [leg for leg in session.live_legs() if leg.up and leg.channel_id in session.joined]
-    if call.state is CallState.IN_FLOW and len(up) > 1:
+    if mine and call.state is CallState.IN_FLOW and len(up) > 1:
         session.record(Kind.CALL_BRIDGED, bridge=mine[0].id, legs=[leg.n for leg in up])
 
 

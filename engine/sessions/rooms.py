@@ -19,6 +19,7 @@ from engine.calls.model import Leg
 from engine.calls.rooms import Membership, Room
 from engine.errors import TelephonyError
 from engine.ids import is_room_bridge, room_bridge
+from engine.sessions.scope import ABANDONED
 from engine.sessions.session import Session
 from engine.store.port import RecordingRow
 from engine.telephony.port import Switch
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 SWEPT_EVERY = 60.0
 """Seconds between two looks for bridges in which nobody is."""
+LOOKS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between looks whether the last channel has left a bridge."""
 FIRST_SWEEP = 1.0
 """Seconds after the members of a restarted engine were found."""
 
@@ -59,13 +62,11 @@ class Member:
 
     @property
     def muted(self) -> bool:
-        held = self.membership
-        return held is not None and held.muted
+        return self.leg.muted in ("in", "both")
 
     @property
     def paused(self) -> bool:
-        held = self.membership
-        return held is not None and held.paused
+        return self.leg.held_from is not None
 
     @property
     def kicked(self) -> bool:
@@ -129,6 +130,9 @@ class LiveRoom:
         """Who takes up a place."""
         return sum(1 for member in self.present() if member.admitted)
 
+    def inside(self) -> list[Member]:
+        return [member for member in self.present() if member.inside]
+
     def wake(self) -> None:
         for member in self.members.values():
             member.session.waiters.wake()
@@ -176,7 +180,10 @@ class LiveRooms:
         live.recording = row.name if row is not None else None
 
     def leave(self, live: LiveRoom, member: Member) -> None:
-        """Whoever was expected is not there any more. The last one closes the room."""
+        """Whoever was expected is not there any more. The last one closes the room. Told twice is told once. An engine that
+        goes away leaves everybody where they are."""
+        if member.session.stop_reason == ABANDONED:
+            return
         live.members.pop(member.id, None)
         if live.members or self.live.get(live.room.id) is not live:
             return
@@ -198,13 +205,19 @@ class LiveRooms:
         self.on_recorded(name)
 
     async def _destroy_empty(self, switch: Switch, bridge: str) -> None:
-        """Unless somebody came in meanwhile, or another engine has members in it."""
-        try:
-            found = [each for each in await switch.bridges() if each.id == bridge]
-            if found and not found[0].channels and not self._used(bridge):
-                await switch.destroy_bridge(bridge)
-        except TelephonyError as error:
-            log.info("bridge_kept", bridge=bridge, error=repr(error))
+        """Unless somebody comes in meanwhile, or another engine has members in it. Asterisk tells of a channel's end
+        before it is out of the bridge."""
+        for pause in LOOKS:
+            await asyncio.sleep(pause)
+            try:
+                found = [each for each in await switch.bridges() if each.id == bridge]
+                if not found or self._used(bridge):
+                    return
+                if not found[0].channels:
+                    await switch.destroy_bridge(bridge)
+                    return
+            except TelephonyError as error:
+                log.info("bridge_kept", bridge=bridge, error=repr(error))
 
     def _used(self, bridge: str) -> bool:
         return any(live.bridge == bridge for live in self.live.values())
@@ -236,6 +249,11 @@ class LiveRooms:
                     await switch.destroy_bridge(bridge.id)
         except TelephonyError as error:
             log.info("rooms_not_swept", server=switch.name, error=repr(error))
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -62,6 +62,8 @@ class Session:
     """Playbacks that the last process left running."""
     playing: dict[str, str] = field(default_factory=dict)
     """Channel → the playback that runs on it: no bridge takes the channel until it is over."""
+    talking: set[str] = field(default_factory=set)
+    """Channels whose parties speak, where talk detection is set."""
     bridges: set[str] = field(default_factory=set)
     joined: dict[str, str] = field(default_factory=dict)
     """Channel → the bridge it was put into."""

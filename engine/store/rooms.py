@@ -123,10 +123,10 @@ class PgRooms:
                 )
                 if made is None:
                     continue
-                await connection.execute(query("add_room_numbers"), made, list(each["numbers"]))
+                await connection.execute(query("seed_room_numbers"), made, list(each["numbers"]))
                 for access in each["accesses"]:
                     values = (access["id"], made, access["label"], access["level"], access["pin"])
-                    await connection.execute(query("add_room_access"), *values, None, None, 0, None, MOST_ACCESSES)
+                    await connection.execute(query("seed_room_access"), *values)
 
     # -- accesses ------------------------------------------------------------------------------------------------------
 
@@ -158,6 +158,10 @@ class PgRooms:
         chosen = (room, wanted.member, wanted.access, wanted.action)
         found = await self._database.fetch("room_history", *chosen, *(after or (None, None)), limit)
         return [_member(row) for row in found], *await self._counts("count_room_history", *chosen)
+
+    async def members(self, room: str) -> list[RoomMember]:
+        """Who is in it now, as far as it is written down."""
+        return [_member(row) for row in await self._database.fetch("room_members_now", room)]
 
     async def _counts(self, name: str, *chosen: str | None) -> tuple[int, int]:
         row = await self._database.fetchrow(name, *chosen)

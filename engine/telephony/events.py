@@ -116,6 +116,14 @@ class TransferRequested(TelephonyEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TalkingChanged(TelephonyEvent):
+    """The party began to speak, or has been silent for a while; told of channels on which talk detection is set."""
+
+    channel: Channel
+    talking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackStarted(TelephonyEvent):
     playback_id: str
 

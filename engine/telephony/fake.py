@@ -339,6 +339,13 @@ class FakeSwitch:
         if max_silence and self._parties.get(party.spied or "", party).callee.silent:
             self._later(party, max_silence, lambda: self._recorded(name, without=max_silence))
 
+    async def record_bridge(self, bridge_id: str, name: str) -> None:
+        await self._asked("record_bridge", bridge_id, safe.identifier(name))
+        if name in self._recordings or name in self._stored:
+            raise Clash("409 a recording of that name exists")
+        self._recordings[name] = (bridge_id, _loop().time())
+        self._soon(RecordingStarted(self._name, _now(), name))
+
     async def stop_record(self, name: str) -> None:
         await self._asked("stop_record", name)
         self._recorded(name)

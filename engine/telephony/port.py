@@ -90,6 +90,9 @@ class Switch(Protocol):
         """Record what the channel says, into a 16-bit 8 kHz WAV ``name`` in Asterisk's recording folder. It ends by itself
         after ``max_seconds``, and after ``max_silence`` seconds without a sound, which it leaves out; 0: never."""
 
+    async def record_bridge(self, bridge_id: str, name: str) -> None:
+        """Record all who are in the bridge together, as ``record`` does, until ``stop_record`` or the bridge's end."""
+
     async def stop_record(self, name: str) -> None:
         """Stop and keep. One that is over already is no error."""
 

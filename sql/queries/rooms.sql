@@ -25,6 +25,12 @@ RETURNING id;
 -- name: seed_room
 INSERT INTO rooms (id, account, name, number) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id;
 
+-- name: seed_room_numbers
+INSERT INTO room_numbers (number, room) SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING;
+
+-- name: seed_room_access
+INSERT INTO room_accesses (id, room, label, level, pin) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING;
+
 -- name: change_room
 UPDATE rooms
 SET name = $3, number = $4, open = $5, locked = $6, recording = $7, max_connected = $8, max_duration = $9,
@@ -96,3 +102,9 @@ FROM room_members WHERE room = $1 AND left_at IS NOT NULL;
 SELECT recordings.* FROM recordings JOIN calls USING (request_id)
 WHERE recordings.state = 'recording' AND recordings.option = 'room' AND calls.engine = $1
 ORDER BY recordings.name;
+
+-- name: room_members_now
+SELECT * FROM room_members
+WHERE room = $1 AND left_at IS NULL
+  AND EXISTS (SELECT FROM calls WHERE calls.request_id = room_members.request_id AND calls.state = 'live')
+ORDER BY joined_at, id;

@@ -14,11 +14,12 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
 from engine.calls.routing import Route
-from engine.commands.context import Context, LiveFlow
+from engine.commands.context import Context, LiveFlow, RoomDesk
 from engine.config import parse
 from engine.errors import StoreAway
 from engine.media import create as media
 from engine.sessions.codes import Codes
+from engine.sessions.rooms import LiveRooms
 from engine.store.port import CallEvent, ClosedCall, IdempotentAnswer, NewCall, RecordingRow
 from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
@@ -248,7 +249,7 @@ class World:
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
             media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists,
-            due=self.due, tokens=self.tokens, call_book=self.call_book, devices=self.devices, feed=self.feed,
+            due=self.due, rooms=RoomDesk(store, LiveRooms({}), store), tokens=self.tokens, call_book=self.call_book, devices=self.devices, feed=self.feed,
             codes=self.engine.codes, registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 

@@ -154,6 +154,8 @@ def test_every_route_is_in_the_page_of_the_api():
     text = text.replace("57362de4f0", "{request_id}")
     text = text.replace("WH0123456789", "{webhook_id}").replace("/4711", "/{delivery_id}")
     text = text.replace("AN2222314c96", "{template_id}").replace("call/17", "call/{Id}").replace("Call/17", "Call/{Id}")
+    text = text.replace("/rooms/8000", "/rooms/{room_id}").replace("RA0123456789", "{access_id}")
+    text = text.replace("5f3a0b0e-6a55-4c39-9e0e-1f5d3c1a7b42", "{member_id}")
     text = text.replace("/welcome", "/{name}").replace("/list.csv", "/{name}")
     text = text.replace("accounts/1234", "accounts/{account_id}").replace("79-5C-7D-28-1B-B3", "{mac_address}")
     text = text.replace("3fa85f64-5717-4562-b3fc-2c963f66afa6", "{call_id}")

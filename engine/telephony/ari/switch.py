@@ -171,6 +171,9 @@ class AriSwitch:
             ifExists="fail",
         )
 
+    async def record_bridge(self, bridge_id: str, name: str) -> None:
+        await self._bridge("record", bridge_id, name=safe.identifier(name), format="wav", ifExists="fail")
+
     async def stop_record(self, name: str) -> None:
         with suppress(Gone):
             await self._link.call("recordings", "stop", recordingName=safe.identifier(name))

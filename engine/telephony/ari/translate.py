@@ -27,6 +27,7 @@ from engine.telephony.events import (
     PlaybackStarted,
     RecordingEnded,
     RecordingStarted,
+    TalkingChanged,
     TelephonyEvent,
     TransferRequested,
 )
@@ -119,6 +120,10 @@ def _transfer(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
     )
 
 
+def _talking(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
+    return TalkingChanged(server, at, channel(frame["channel"]), frame["type"] == "ChannelTalkingStarted")
+
+
 def _playback_started(frame: Frame, server: str, at: datetime) -> TelephonyEvent:
     return PlaybackStarted(server, at, frame["playback"]["id"])
 
@@ -158,6 +163,8 @@ _TABLE: Final[dict[str, _Translator]] = {
     "ChannelHold": _hold,
     "ChannelTransfer": _transfer,
     "ChannelUnhold": _hold,
+    "ChannelTalkingStarted": _talking,
+    "ChannelTalkingFinished": _talking,
     "PlaybackStarted": _playback_started,
     "PlaybackFinished": _playback_ended,
     "RecordingStarted": _recording_started,

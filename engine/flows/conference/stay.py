@@ -1,0 +1,249 @@
+"""In the room: from the last check at its door to the last one out."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from engine import ids
+from engine.calls.events import Kind
+from engine.calls.rooms import AUTO, PHONE, Membership, Room, refused
+from engine.errors import Gone, StoreAway, TelephonyError
+from engine.flows.conference.sounds import RoomSounds, play_to_room
+from engine.sessions.rooms import LiveRoom, LiveRooms, Member
+from engine.sessions.scope import ABANDONED
+from engine.store.port import RecordingRow
+from engine.verbs.hangup import hangup
+from engine.verbs.say import play_prompts
+
+log = structlog.get_logger(__name__)
+
+STEP = "room"
+TALK_DETECT = "TALK_DETECT(set)"
+SILENT_AFTER = "1000"
+"""Milliseconds without a voice after which somebody is shown as silent."""
+
+
+@dataclass(slots=True)
+class Stay:
+    """Coming in, being there, leaving; the same for whoever called and whoever was called."""
+
+    rooms: LiveRooms
+    sounds: RoomSounds
+
+    async def enter(self, live: LiveRoom, member: Member) -> str:
+        """Let somebody in who may come in; what becomes of it: left, kicked, …, or why it was refused."""
+        if reason := self._admit(live, member):
+            return reason
+        session, leg = member.session, member.leg
+        await play_prompts(session, leg, await self.sounds.prompts(live.room, "bridge"))
+        if not leg.up:
+            return "hangup"
+        began = live.began_at = live.began_at or session.services.now()
+        live.record(
+            member,
+            Kind.ROOM_ENTERED,
+            origin=PHONE,
+            began_at=began.isoformat(),
+            max_duration=member.max_duration,
+            called=session.call.params.get("dialed", ""),
+        )
+        await session.step(STEP)
+        await session.committed()
+        return await self.stay(live, member)
+
+    def _admit(self, live: LiveRoom, member: Member) -> str | None:
+        """Looked at, and taken up, in one step: two can't have the last place."""
+        now = member.session.services.now()
+        reason = refused(live.room, member.level, live.connected(), now) or live.ending
+        member.admitted = reason is None
+        return reason
+
+    async def stay(self, live: LiveRoom, member: Member) -> str:
+        """Be in the room until something ends it. Whatever that is, the room's log has it."""
+        session = member.session
+        member.admitted = True
+        try:
+            if await self._join(live, member):
+                await self._settle_in(live, member)
+                await self._until_over(live, member)
+            return self._result(live, member)
+        finally:
+            if session.stop_reason != ABANDONED:
+                self._left(live, member)
+                await self._put_out(live, member)
+
+    async def _join(self, live: LiveRoom, member: Member) -> bool:
+        session, leg = member.session, member.leg
+        if not member.paused:
+            for _ in range(2):  # the last one's leaving may just have taken the bridge away
+                try:
+                    await self._into_bridge(live, member)
+                    break
+                except Gone:
+                    if not leg.alive:
+                        return False
+        member.inside = leg.alive
+        if session.call.state == "in_flow":
+            session.record(Kind.CALL_BRIDGED, bridge=live.bridge, legs=[leg.n])
+        live.wake()
+        return member.inside
+
+    async def _into_bridge(self, live: LiveRoom, member: Member) -> None:
+        switch, channel = live.switch, member.leg.channel_id
+        if member.session.joined.get(channel) == live.bridge:
+            return
+        await asyncio.gather(
+            switch.create_bridge(live.bridge),
+            member.session.attempt(switch.set_variable(channel, TALK_DETECT, SILENT_AFTER)),
+        )
+        await switch.bridge_add(live.bridge, channel)
+        member.session.joined[channel] = live.bridge
+
+    async def _settle_in(self, live: LiveRoom, member: Member) -> None:
+        session = member.session
+        if live.limit is None:
+            self.limit(live)
+        if live.room.recording == AUTO and live.recording is None:
+            try:
+                await self.record(live, member)
+            except (StoreAway, TelephonyError) as error:
+                log.warning("room_not_recorded", room=live.room.id, error=repr(error))
+        if len(live.inside()) == 1 and not session.resumed:
+            prompts = await self.sounds.prompts(live.room, "alone")
+            session.spawn(
+                play_to_room(live, member, prompts, lambda: len(live.inside()) > 1 or member.paused), "alone"
+            )  # fmt: skip
+
+    async def _until_over(self, live: LiveRoom, member: Member) -> None:
+        session, leg = member.session, member.leg
+        held = member.membership
+        left = None
+        if held is not None and held.max_duration:
+            left = max(held.max_duration - (session.services.now() - held.joined_at).total_seconds(), 0)
+        await session.until(lambda: not leg.alive or live.ending is not None, left)
+
+    def _result(self, live: LiveRoom, member: Member) -> str:
+        if member.kicked:
+            return "kicked"
+        if not member.leg.alive:
+            return "left"
+        return live.ending or "max_duration"
+
+    def _left(self, live: LiveRoom, member: Member) -> None:
+        """At once, so that nobody is listed who is not there."""
+        session, leg = member.session, member.leg
+        at = leg.ended_at or session.services.now()
+        last_status = "DISCONNECTING" if member.kicked else "CONNECTED"
+        if live.recording is not None and len(live.members) == 1:
+            live.record(member, Kind.ROOM_RECORDING_STOPPED, origin=PHONE, data={"recording_name": live.recording})
+        member.inside = member.admitted = False
+        live.record(member, Kind.ROOM_LEFT, origin=PHONE, at=at, data={"last_status": last_status})
+        if session.call.state in ("talking", "held"):
+            session.record(Kind.CALL_UNBRIDGED, bridge=live.bridge)
+        self.rooms.leave(live, member)
+        live.wake()
+
+    async def _put_out(self, live: LiveRoom, member: Member) -> None:
+        """Its call ends with this, unless a command has sent it elsewhere."""
+        session, channel = member.session, member.leg.channel_id
+        if member.leg.alive and session.joined.pop(channel, None) is not None:
+            await session.attempt(live.switch.bridge_remove(live.bridge, channel))
+
+    # -- after a restart ---------------------------------------------------------------------------------------------
+
+    async def again(self, room: Room | None, member: Member, held: Membership) -> str:
+        """Somebody who was in the room when the last process ended. The room is as it was, or is gone."""
+        session, leg = member.session, member.leg
+        live = self.rooms.expect(room, member) if room is not None else None
+        if live is None:
+            told: dict[str, Any] = {**member.told(held.room), "from": PHONE, "connected_count": 0}
+            session.record(Kind.ROOM_LEFT, **told)
+            await hangup(session, leg)
+            return "room_gone"
+        live.began_at = min(live.began_at or held.began_at, held.began_at)
+        if leg.alive:
+            await self._as_it_was(member)
+        return await self.stay(live, member)
+
+    async def _as_it_was(self, member: Member) -> None:
+        """A command that the last process did and did not write down is undone: nobody was told of it."""
+        session, channel = member.session, member.leg.channel_id
+        work = [session.switch.mute(channel, "in", on=member.muted)]
+        if not member.paused:
+            work.append(session.switch.hold_music(channel, on=False))
+        await session.attempt(*work)
+
+    # -- the room ------------------------------------------------------------------------------------------------------
+
+    def limit(self, live: LiveRoom) -> None:
+        """Watch the room's limits, as they are now."""
+        if live.limit is not None:
+            live.limit.cancel()
+            live.limit = None
+        ends = ends_at(live)
+        if ends is not None:
+            live.limit = self.rooms.spawn(self._end_at(live, *ends), f"limit of room {live.room.id}")
+
+    async def _end_at(self, live: LiveRoom, at: datetime, reason: str) -> None:
+        member = next(iter(live.present()), None)
+        if member is None:
+            return
+        await asyncio.sleep(max((at - member.session.services.now()).total_seconds(), 0))
+        if inside := live.inside():
+            await play_to_room(live, inside[0], await self.sounds.prompts(live.room, "max_duration_reached"))
+        live.end(reason)
+
+    async def announce(self, live: LiveRoom, member: Member, said: str) -> None:
+        """A media's name, or ``TTS|VOICE|text``. Raises NotFound, InvalidFields, StoreAway, Unavailable."""
+        prompt = await self.sounds.prompt(live.room.account, said)
+        self.rooms.spawn(play_to_room(live, member, (prompt,)), f"announce in room {live.room.id}")
+
+    async def record(self, live: LiveRoom, member: Member, *, origin: str = PHONE) -> str:
+        """Begin to record the room; the recording's name. Raises StoreAway, TelephonyError."""
+        file = ids.room_recording(live.room.id)
+        live.recording = name = f"{file}.wav"
+        session = member.session
+        row = RecordingRow(
+            name=name,
+            request_id=session.call.request_id,
+            account=live.room.account,
+            option="room",
+            state="recording",
+            server=live.switch.name,
+            sides={"room": file},
+            started_at=session.services.now(),
+        )
+        try:
+            session.keep(row)
+            await session.committed()
+            await live.switch.record_bridge(live.bridge, file)
+        except (StoreAway, TelephonyError):
+            live.recording = None
+            self.rooms.on_recorded(name)
+            raise
+        live.record(member, Kind.ROOM_RECORDING_STARTED, origin=origin, data={"recording_name": name})
+        return name
+
+    async def stop_recording(self, live: LiveRoom, member: Member, *, origin: str) -> str | None:
+        """The name of what was recorded; None when nothing was."""
+        name, live.recording = live.recording, None
+        if name is not None:
+            live.record(member, Kind.ROOM_RECORDING_STOPPED, origin=origin, data={"recording_name": name})
+            await self.rooms.finish_recording(live.switch, name)
+            with suppress(StoreAway):
+                await member.session.committed()
+        return name
+
+
+def ends_at(live: LiveRoom) -> tuple[datetime, str] | None:
+    """When the conference has to end, and why."""
+    room, found = live.room, []
+    if room.max_duration and live.began_at is not None:
+        found.append((live.began_at + timedelta(seconds=room.max_duration), "max_duration"))
+    if room.date_expiration is not None:
+        found.append((room.date_expiration, "expired"))
+    return min(found, default=None)
