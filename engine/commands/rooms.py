@@ -1,5 +1,6 @@
 """Conference rooms from outside: made, changed, watched, and spoken to."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from engine.media.tts.resolve import resolve
 
 FLOW = "conference_call"
 TTS = "TTS|"
+_KEY = re.compile(r"[A-Za-z0-9]{3,32}", re.ASCII)
 
 
 # -- rooms -------------------------------------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ async def create(ctx: Context, account: Account, fields: Mapping[str, Any], key:
 
 async def show(ctx: Context, account: str, key: str) -> Room:
     """By id, or by the number that phones dial. Raises NotFound, StoreAway."""
-    return _there(await ctx.rooms.store.find(account, key))
+    return _there(await ctx.rooms.store.find(account, key) if _KEY.fullmatch(key) else None)
 
 
 async def page(ctx: Context, account: str, *, limit: int, after: str | None) -> tuple[list[Room], str | None]:
@@ -244,8 +246,8 @@ async def change_access(
 
 async def remove_access(ctx: Context, account: str, key: str, access_id: str) -> None:
     """Whoever came in by it stays."""
-    room = await show(ctx, account, key)
-    if not await ctx.rooms.store.remove_access(room.id, access_id):
+    access = await show_access(ctx, account, key, access_id)
+    if not await ctx.rooms.store.remove_access(access.room, access.id):
         raise NotFound("the room has no access with this id")
 
 

@@ -54,6 +54,12 @@ class AsteriskView:
         async with self._session.post(f"{self.base}/channels/{channel_id}/play", params={"media": media}) as answer:
             answer.raise_for_status()
 
+    async def hang_up(self, channel_id: str) -> None:
+        """End a channel past the engine."""
+        assert self._session is not None
+        async with self._session.delete(f"{self.base}/channels/{channel_id}") as answer:
+            answer.raise_for_status()
+
     async def _get(self, path: str) -> Any:
         assert self._session is not None
         async with self._session.get(self.base + path) as answer:

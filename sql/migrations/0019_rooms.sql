@@ -37,7 +37,7 @@ CREATE TABLE room_accesses (
     number          text CHECK (number ~ '^[0-9]{3,15}$'),
     max_duration    int NOT NULL DEFAULT 0 CHECK (max_duration >= 0),
     date_expiration timestamptz,
-    created_at      timestamptz NOT NULL DEFAULT now(),
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX room_accesses_pin ON room_accesses (room, pin, coalesce(phone_number, ''), coalesce(number, ''));

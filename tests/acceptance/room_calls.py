@@ -36,6 +36,16 @@ async def history(api, room):
     return (await api.get(f"/api/rooms/{room}/history?limit=500")).expect().response["history"]
 
 
+async def left(api, room, count, within=10.0):
+    """The history, as soon as so many stand in it: it is written a moment after they left."""
+
+    async def look():
+        found = await history(api, room)
+        return found if len(found) == count else None
+
+    return await eventually(look, within=within, what=f"history of {count}")
+
+
 async def connected(api, room, count, within=12.0):
     """The members, as soon as that many are connected."""
 

@@ -110,7 +110,7 @@ async def _history_is_told(stack, room, found):
     assert [each["connected_count"] for each in entered] == [1, 2, 3]
     kicked = await rooms.events(api, room["id"], action="HANGUP")
     assert {each["from"] for each in kicked} == {"WEB"}
-    told = {each["number"]: each for each in await rooms.history(api, room["id"])}
+    told = {each["number"]: each for each in await rooms.left(api, room["id"], 3)}
     assert {number: each["level"] for number, each in told.items()} == {"101": "GUEST", "102": "GUEST", "103": "ADMIN"}
     assert told["101"]["id"] == found["101"]["id"]
     assert told["101"]["last_status"] == "DISCONNECTING"
@@ -153,6 +153,7 @@ async def test_the_third_wrong_pin_ends_the_call(stack):
     _, request_id = await dial_in(stack, "8000", "1111#", "2222#", "3333#", "1234#")
     call = await stack.api.wait_ended(request_id, 40)
     assert call["result"] == "pin_invalid", await stack.api.story(request_id)
+    await rooms.logged(stack.api, "8000", "HANGUP", request_id=request_id)
     wrong = (await rooms.events(stack.api, "8000", action="PIN_INVALID", limit=500))[before:]
     mine = [each for each in wrong if each["data"]["request_id"] == request_id]
     assert len(mine) == 3
@@ -224,6 +225,7 @@ async def test_a_room_calls_out_and_lets_in_whoever_confirms(stack):
     assert (await api.cdr(refused["request_id"]))["dial_status"] == "BUSY"
     await _hung_up(stack, api, path, never)
     await asyncio.sleep(TALK)
+    await asyncio.gather(*(rooms.logged(api, path, "ENTER_ROOM", number=each) for each in (yes, direct)))
     entered = await rooms.events(api, path, action="ENTER_ROOM")
     assert {each["data"]["number"] for each in entered} == {yes, direct}
     (await api.request("DELETE", f"/api/rooms/{path}/members")).expect()
@@ -269,8 +271,10 @@ async def test_announcements_recording_and_the_time_limit(stack):
     for number, other in ((first, second), (second, first)):
         heard = (await stack.callee(number)).samples
         assert audio.tone_present(heard, numbers.tone_hz(other), share=0.12)
-    left = await rooms.history(api, path)
+    left = await rooms.left(api, path, 2)
     assert {each["number"] for each in left} == {first, second}
+    await rooms.logged(api, path, "HANGUP", number=first)
+    await rooms.logged(api, path, "HANGUP", number=second)
     results = {each["data"].get("result") for each in await rooms.events(api, path, action="HANGUP")}
     assert results == {"max_duration"}
     both = [numbers.tone_hz(each) for each in (first, second)]
