@@ -41,6 +41,7 @@ CREATE TABLE room_accesses (
     updated_at      timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX room_accesses_pin ON room_accesses (room, pin, coalesce(phone_number, ''), coalesce(number, ''));
+COMMENT ON TABLE room_accesses IS 'Ways into a room';
 COMMENT ON COLUMN room_accesses.pin IS 'Empty: none is asked for';
 COMMENT ON COLUMN room_accesses.phone_number IS 'For calls from that number alone, and called by it';
 COMMENT ON COLUMN room_accesses.number IS 'For calls to that number of the room alone';
