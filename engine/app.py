@@ -160,7 +160,7 @@ class Engine:
         )
         self.feed = Feed(PgFeed(self.database), config.engine_id)
         self.hooks = PgHooks(self.database)
-        self.sender = Sender(Guard(config.webhooks.allow))
+        self.sender = Sender(Guard(config.webhooks.allow), ca=config.webhooks.ca)
         self.deliveries = Worker(self.hooks, self.sender)
         self.mail = mail_of(config)
         self.menus = menus_of(config, FLOWS)

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -194,6 +195,8 @@ class Stt(Model):
 class Webhooks(Model):
     allow: tuple[Network, ...] = ()
     """Networks opened to web hooks and media URLs although they are private (tests on loopback need it)."""
+    ca: FilePath | None = None
+    """PEM file of authorities that are trusted beside the system's."""
 
 
 class MailServer(Model):

@@ -4,9 +4,11 @@ Safe against being sent where the asker could not go: http and https alone, addr
 no redirects, no proxy, no cookies, no credentials, caps on time and size. Bodies are never decompressed.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import aiohttp
@@ -47,8 +49,10 @@ class Fetched:
 class Sender:
     """Shared by all that speak to the outside; ``async with`` or ``close`` ends its connections."""
 
-    def __init__(self, guard: Guard, *, agent: str = "Trunkline") -> None:
+    def __init__(self, guard: Guard, *, agent: str = "Trunkline", ca: Path | None = None) -> None:
+        """``ca``: a PEM file of authorities that are trusted beside the system's."""
         self.guard = guard
+        self._ca = ca
         self._agent = agent
         self._session: aiohttp.ClientSession | None = None
 
@@ -106,7 +110,9 @@ class Sender:
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=self.guard, use_dns_cache=False, limit=0, keepalive_timeout=10)
+            connector = aiohttp.TCPConnector(
+                resolver=self.guard, use_dns_cache=False, limit=0, keepalive_timeout=10, ssl=self._trust()
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -114,6 +120,13 @@ class Sender:
                 headers={"User-Agent": self._agent},
             )
         return self._session
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        if self._ca is None:
+            return True
+        context = ssl.create_default_context()
+        context.load_verify_locations(self._ca)
+        return context
 
 
 async def _skim(answer: aiohttp.ClientResponse) -> None:
