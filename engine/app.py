@@ -25,7 +25,7 @@ from engine.config import Config
 from engine.controls.rooms import ROOM_CONTROLS
 from engine.controls.table import CONTROLS
 from engine.dialer.brake import Brake
-from engine.dialer.callback import Callback
+from engine.dialer.callback import Callback, CallBacks
 from engine.dialer.dialer import Dialer
 from engine.dialer.instant import FLOW as INSTANT_CALL
 from engine.dialer.instant import Instant
@@ -201,6 +201,7 @@ class Engine:
             session_with=self.session_with,
             move=self.move,
             speaker=self.speaker,
+            call_back=CallBacks(self.due),
             codes=self.codes,
         )
 

@@ -20,9 +20,17 @@ Flow = Callable[["Session", Mapping[str, Any]], Awaitable[str | None]]
 Control = Callable[["Session", "Order"], Awaitable[Mapping[str, Any]]]
 """What an order from outside does to a live call; what it returns is in the order's answer."""
 
+CallBack = Callable[["Session", str, str, float], Awaitable[None]]
+"""Have an agent (the first number) called in so many seconds, and then connected to the second number. Never raises for
+what a caller typed."""
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+async def _nobody_calls_back(_session: "Session", _agent: str, _number: str, _after: float) -> None:
+    """Without a dialer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Services:
     """A channel goes over to another call (its request id): its events too."""
     controls: Mapping[str, Control] = field(default_factory=dict)
     """Action → what it does to a live call."""
+    call_back: CallBack = _nobody_calls_back
     codes: Codes = field(default_factory=Codes)
     """One-time passwords of calls under way."""
 

@@ -20,6 +20,7 @@ LASTS = 0.6
 """Seconds of each."""
 RINGS, ANSWERS = "919811110000", "919811117777"
 """For ever, and at once."""
+AGENT = "919811118888"
 NUMBER, EXTENSION = "15557000777", "600"
 
 MENU = f"""\
@@ -48,6 +49,7 @@ keys:
   7: [dial: {{to: {RINGS}, ring: 30}}]
   "*": [dial: {{to: [{RINGS}, {ANSWERS}], at_once: true}}]
   "#": [voicemail: {{mailbox: 103, prompt: {{play: thanks}}}}]
+  0: [callback: {{agent: {AGENT}, after: 1, thanks: {{play: thanks}}}}, hangup]
   9: [hangup]
 failed: [play: bye]
 """

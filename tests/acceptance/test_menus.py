@@ -64,6 +64,21 @@ async def test_a_third_invalid_key_ends_it(stack):
     assert done.heard("bye")
 
 
+async def test_who_asks_for_it_is_called_back(stack):
+    """The agent first, then the caller, when its own call is over."""
+    done = await walk(stack, script=[(0.3, "0")])
+    caller = done.call["legs"][0]["number"]
+
+    async def called_back():
+        live = [call for call in await stack.api.calls("live") if call["flow"] == "callback"]
+        return next((c for c in live if [leg["number"] for leg in c["legs"]] == [menu_calls.AGENT, caller]), None)
+
+    call = await eventually(called_back, within=20, what="call-back")
+    (await stack.api.hang_up(call["request_id"])).expect(200)
+    await stack.api.wait_ended(call["request_id"])
+    assert done.heard("thanks"), done.story
+
+
 async def test_a_menu_within_and_back(stack):
     done = await walk(stack, script=[(0.3, "2"), (1.2, "1"), (0.9, "9")])
     steps = [e["data"]["step"] for e in await stack.api.events(done.call["request_id"]) if e["type"] == "call.step"]

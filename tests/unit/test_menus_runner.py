@@ -31,6 +31,7 @@ keys:
   6: [voicemail: {mail: a@example.com, thanks: Thanks.}, hangup]
   7: [dial: {to: [101, 102], failed: [say: Nobody.]}]
   8: [callback: {mail: b@example.com}, mail: c@example.com]
+  "*": [callback: {agent: 101, after: 90}]
   9: [hangup]
 failed: [say: Enough.]
 """
@@ -105,6 +106,12 @@ async def test_messages_mails_and_callbacks_are_asked_for(tmp_path):
     assert "mail to c@example.com: Call from 15550001234: 15550001234 called 600." in told
     assert "sent to a@example.com" in told
     assert typist.said()[-1] == "Thanks."
+
+
+async def test_an_agent_calls_back(tmp_path):
+    typist = Typist(["*"])
+    await typist.walk(tmp_path)
+    assert "(call back 15550001234 by 101, in 90 s)" in typist.written
 
 
 async def test_keys_of_several_digits(tmp_path):

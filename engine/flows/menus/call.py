@@ -78,8 +78,10 @@ class CallVoice:
         call = self.session.call
         await self.post.send(Letter(call.account, call.request_id, to, subject, text, recording))
 
-    async def call_back(self, number: str) -> None:
+    async def call_back(self, number: str, agent: str, after: float) -> None:
         await self.session.step(f"callback:{number}")
+        if agent and number:
+            await self.session.services.call_back(self.session, agent, number, after)
 
     # -- other parties -------------------------------------------------------------------------------------------------
 

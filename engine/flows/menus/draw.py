@@ -86,8 +86,8 @@ def _told(step: Step) -> str:  # noqa: C901, PLR0911 - one line for each
             return f"voicemail{f' to {mail or mailbox}' if mail or mailbox else ''}"
         case Record(longest=longest):
             return f"record ({longest:g} s at most)"
-        case Callback(mail=mail):
-            return f"callback{f', told to {mail}' if mail else ''}"
+        case Callback(mail=mail, agent=agent):
+            return f"callback{f' by {agent}' if agent else ''}{f', told to {mail}' if mail else ''}"
         case Mail(to=to):
             return f"mail to {to}"
         case Jump(to=to):

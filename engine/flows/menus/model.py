@@ -224,6 +224,9 @@ class Voicemail(Record):
 class Callback(Model):
     """The caller wants to be called back, at its own number or one that it types."""
 
+    agent: Number | None = None
+    """Who calls back: is called ``after`` so many seconds, and then connected to the caller."""
+    after: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     mail: Address | None = None
     prompt: Sounds = ()
     """Asks for another number, ended by #; none is the caller's own."""

@@ -203,7 +203,7 @@ class Runner:
             ask = Ask(LONGEST_NUMBER, "#", callback.timeout, callback.timeout)
             heard = await self.voice.ask(self._sayings(entry, callback.prompt), ask)
         number = heard.digits or self.values["caller"]
-        await self.voice.call_back(number)
+        await self.voice.call_back(number, callback.agent or "", callback.after)
         if callback.mail:
             text = f"{self.values['caller']} asks to be called back at {number}."
             await self.voice.mail(callback.mail, f"Call back {number}", text)

@@ -76,8 +76,8 @@ class TerminalVoice:
     async def mail(self, to: str, subject: str, text: str) -> None:
         self.write(f"(mail to {to}: {subject}: {text})")
 
-    async def call_back(self, number: str) -> None:
-        self.write(f"(call back {number})")
+    async def call_back(self, number: str, agent: str, after: float) -> None:
+        self.write(f"(call back {number}{f' by {agent}, in {after:g} s' if agent else ''})")
 
     async def flow(self, name: str, params: Mapping[str, str]) -> str | None:
         self.write(f"(flow {name} {dict(params)})")

@@ -92,8 +92,8 @@ class Voice(Protocol):
 
     async def mail(self, to: str, subject: str, text: str) -> None: ...
 
-    async def call_back(self, number: str) -> None:
-        """Somebody is to call this number."""
+    async def call_back(self, number: str, agent: str, after: float) -> None:
+        """Somebody is to call this number; ``agent``, if it is one, ``after`` so many seconds."""
 
     async def flow(self, name: str, params: Mapping[str, str]) -> str | None: ...
 
