@@ -43,6 +43,7 @@ from engine.errors import (
 from engine.flows.call_tracking import CallTracking
 from engine.flows.conference.create import conference_of
 from engine.flows.instant_call import InstantCall
+from engine.flows.menus import ahead
 from engine.flows.menus.create import TRACKING, mail_of, menus_of
 from engine.flows.menus.flow import IVR, Ivr
 from engine.flows.prompts import PROMPTS
@@ -357,6 +358,7 @@ class Engine:
         # What was imported and built so far stays for the engine's life: collections need not walk through it.
         gc.collect()
         gc.freeze()
+        self._task(ahead.render(self.menus.book, self.speaker), "menus rendered")
         log.info("ready", engine=self.config.engine_id)
         self.notifier.send("READY=1")
         await self.notifier.live()
@@ -367,6 +369,7 @@ class Engine:
 
     async def _reload(self) -> None:
         await asyncio.to_thread(self.menus.reload)
+        await ahead.render(self.menus.book, self.speaker)
 
     def on_signal(self, stop: asyncio.Event) -> None:
         if stop.is_set():

@@ -137,3 +137,27 @@ async def test_a_reload_leaves_a_walk_where_it_is(tmp_path):
     (problem,) = menus.reload()
     assert (problem.line, problem.file.name) == (1, "m.yaml")
     assert menus.book is good
+
+
+async def test_texts_are_rendered_before_anybody_calls(tmp_path):
+    from engine.flows.menus.ahead import render
+    from engine.media.tts.port import Spoken
+
+    said = []
+
+    class Voice:
+        async def speak(self, speech):
+            said.append((speech.text, speech.language))
+            return Spoken("sound:x", None, 1.0)
+
+    (tmp_path / "m.yaml").write_text(MENU)
+    await render(check.strict([tmp_path]), Voice())
+    assert len(said) == len(set(said))
+    assert {
+        ("Wrong.", "en-US"),
+        ("Within.", "en-US"),
+        ("Yes.", "en-US"),
+        ("Ja.", "de-DE"),
+        ("No room.", "en-US"),
+    } <= set(said)
+    assert not any("{" in text for text, _ in said), "what a caller typed is not known yet"

@@ -1,7 +1,7 @@
 """Walk through menus: the same way in a call and in the terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -225,14 +225,8 @@ class Runner:
         return tuple(each for each in said if each.media or any(char.isalnum() for char in each.text))
 
     def _saying(self, entry: Entry, sound: Sound) -> Saying:
-        if sound.play is not None:
-            path = sound_file(entry.page.path.parent, sound.play)
-            return Saying(media=f"sound:{path.with_suffix('')}" if path else sound.play)
-        file = entry.page.menu
-        language, text = _in_language(sound, self.language or file.language)
-        voice = sound.voice or (file.voice if language == file.language else "")
-        rate = int(sound.rate) if sound.rate.isdigit() else sound.rate
-        return Saying(self._spoken(text), "", voice, language, rate, sound.pitch, sound.volume)
+        made = saying(entry, sound, self.language or entry.page.menu.language)
+        return replace(made, text=self._spoken(made.text))
 
     def _written(self, text: str) -> str:
         """Values in place of ``{name}``."""
@@ -246,6 +240,18 @@ class Runner:
             return spell(known) if known.isdigit() else known
 
         return PLACE.sub(lambda match: value(match[1]), text)
+
+
+def saying(entry: Entry, sound: Sound, language: str) -> Saying:
+    """What stands for a sound when that language is spoken; places for values are still in its text."""
+    if sound.play is not None:
+        path = sound_file(entry.page.path.parent, sound.play)
+        return Saying(media=f"sound:{path.with_suffix('')}" if path else sound.play)
+    file = entry.page.menu
+    spoken, text = _in_language(sound, language)
+    voice = sound.voice or (file.voice if spoken == file.language else "")
+    rate = int(sound.rate) if sound.rate.isdigit() else sound.rate
+    return Saying(text, "", voice, spoken, rate, sound.pitch, sound.volume)
 
 
 def _in_language(sound: Sound, wanted: str) -> tuple[str, str]:
