@@ -55,6 +55,7 @@ from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops import lock
 from engine.ops.devices import DeviceWatch
+from engine.ops.dialer import DialerCollector
 from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
 from engine.ops.operators import ASKED, obey
@@ -258,6 +259,7 @@ class Engine:
             self.recordings.queue.qsize,
         ).register(context.registry)  # fmt: skip
         context.registry.register(WebhookCollector(self.deliveries))
+        context.registry.register(DialerCollector(self.dialer))
         self.server = await serve(context)
 
     def _links(self) -> dict[tuple[str, str], bool]:

@@ -30,6 +30,7 @@ COMMANDS = {
     "tokens": ("engine.cli.tokens", "bearer tokens: create, list, revoke"),
     "routes": ("engine.cli.routes", "where numbers lead"),
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
+    "due": ("engine.cli.due", "what waits to be dialled, and which engines dial it"),
     "tail": ("engine.cli.tail", "what happens, as it happens"),
     "ivr": ("engine.cli.ivr", "menus: draw, try without a phone, check, reload"),
     "rooms": ("engine.cli.rooms", "conference rooms: make, lock, who is in them, what happened"),

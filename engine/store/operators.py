@@ -29,5 +29,13 @@ class Operators:
         """Tell the engines; returns before the call ends."""
         await self._database.fetchval("ask_hangup", request_id)
 
+    async def due_lanes(self) -> list[Mapping[str, Any]]:
+        """Lanes of due calls with something to do, and how much."""
+        return [dict(row) for row in await self._database.fetch("due_lanes_shown")]
+
+    async def dialers(self) -> list[Mapping[str, Any]]:
+        """Engines whose lease on due calls runs."""
+        return [dict(row) for row in await self._database.fetch("dialers_shown")]
+
     async def ask_reload(self) -> None:
         await self._database.fetchval("ask_reload")

@@ -189,3 +189,21 @@ UPDATE calls SET params = $2::jsonb, scheduled_at = $3 WHERE request_id = $1;
 
 -- name: due_cancel
 UPDATE due_calls SET state = 'done', claimed_by = NULL, claim = NULL, result = 'CANCELLED', ended_at = $2 WHERE id = $1;
+
+-- name: due_lanes_shown
+-- Lanes in which anything waits or is under way, and how much (no more than 100,000 is counted).
+SELECT lane.lane, lane.account, lane.open, lane.per_minute, lane.max_concurrent, lane.fed,
+       (SELECT count(*) FROM (SELECT FROM due_calls AS due WHERE due.lane = lane.lane AND due.state = 'due' LIMIT 100000) AS found) AS due,
+       (SELECT count(*) FROM due_calls AS due
+        WHERE due.account = lane.account AND due.lane = lane.lane AND due.state = 'claimed') AS claimed,
+       (SELECT count(*) FROM due_calls AS due
+        WHERE due.account = lane.account AND due.lane = lane.lane AND due.state = 'placed') AS placed,
+       (SELECT min(due_at) FROM due_calls AS due WHERE due.lane = lane.lane AND due.state = 'due') AS next_due
+FROM due_lanes AS lane
+WHERE EXISTS (SELECT FROM due_calls AS due WHERE due.lane = lane.lane AND due.state = 'due')
+   OR EXISTS (SELECT FROM due_calls AS due
+              WHERE due.account = lane.account AND due.lane = lane.lane AND due.state IN ('claimed', 'placed'))
+ORDER BY lane.lane;
+
+-- name: dialers_shown
+SELECT engine, alive_until FROM dialers WHERE alive_until > now() ORDER BY engine;

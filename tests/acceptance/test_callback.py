@@ -1,5 +1,6 @@
 """Call-backs: kept, changed, cancelled, and dialled when their time has come."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -61,6 +62,7 @@ async def test_a_callback_is_dialled_at_its_time_and_not_before(stack):
     due = datetime.strptime(when, "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo(KOLKATA))
     assert at(call["legs"][0]["created_at"]) >= due
     assert request_id not in await scheduled(stack)
+    assert b'trunkline_due_placed_total{kind="callback"}' in (await stack.api.get("/metrics")).body
     assert [leg["number"] for leg in call["legs"]] == [agent, customer]
     await deleted(stack, request_id, 409)
     await patched(stack, request_id, 409, agent_number=plain())
@@ -138,6 +140,8 @@ async def test_an_idempotency_key_makes_one_callback(stack):
     assert first.response == again.response
     other = {**body, "recording_option": "on"}
     (await stack.api.post("/api/callback", other, **{"Idempotency-Key": "callback-once"})).expect(409)
+    lane = f"account/{stack.json['account']}"
+    assert lane in [each["lane"] for each in json.loads(await stack.trunkline("due", "--json"))["lanes"]]
     await deleted(stack, first.response["request_id"])
 
 
