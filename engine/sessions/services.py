@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from engine.sessions.inbox import Order
     from engine.sessions.session import Session
 
+PLACED_AT_ONCE = 24
+"""First legs on their way to Asterisk at once; in a burst the others wait, so that it keeps up with those it has."""
+
 Flow = Callable[["Session", Mapping[str, Any]], Awaitable[str | None]]
 """A call flow. What it returns is the call's ``result``; that a party hung up is no error."""
 
@@ -46,6 +49,8 @@ class Services:
     now: Callable[[], datetime] = utc_now
     on_recorded: Callable[[str], None] = lambda _name: None
     """Told the name of a recording whose call has ended."""
+    placing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PLACED_AT_ONCE))
+    """Held by a call while its first leg is handed to Asterisk. Further legs pass: somebody waits for them already."""
     link_patience: float = 20.0
     """Seconds that a call waits for a lost link before it takes a command for undone."""
     prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)

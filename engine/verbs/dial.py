@@ -18,6 +18,8 @@ from engine.verbs.bridge import join, make_bridge
 
 ENTERS_WITHIN = 5.0
 """Seconds from create until Asterisk has handed us the channel."""
+INVITED_WITHIN = 2.0
+"""Seconds from dial until Asterisk has sent the INVITE; a busy one takes that long."""
 ASTERISK_GRACE = 2.0
 """Seconds that Asterisk's own ring timeout is longer than ours; it counts when we are gone."""
 PLACINGS = 3
@@ -99,7 +101,7 @@ async def _place(session: Session, leg: Leg, options: Dial) -> None:
     end or the comparison after the break tells it, and only what Asterisk never saw is sent again."""
     for _ in range(PLACINGS):
         try:
-            await _send(session, leg, options)
+            await _admitted(session, leg, options)
         except (LinkDown, RequestTimedOut):
             if await _to_be_placed_again(session, leg):
                 continue
@@ -109,6 +111,18 @@ async def _place(session: Session, leg: Leg, options: Dial) -> None:
             await _unplaced(session, leg)
         return
     await _unplaced(session, leg)
+
+
+async def _admitted(session: Session, leg: Leg, options: Dial) -> None:
+    """In its turn, if it is the call's first leg; while others wait, the turn lasts until the INVITE is on its way. Raises
+    TelephonyError."""
+    if leg.n > 1:
+        await _send(session, leg, options)
+        return
+    async with session.services.placing:
+        await _send(session, leg, options)
+        if session.services.placing.locked():
+            await session.until(lambda: leg.state is not LegState.CREATED, INVITED_WITHIN)
 
 
 async def _send(session: Session, leg: Leg, options: Dial) -> None:

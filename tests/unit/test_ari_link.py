@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
 from engine.telephony.ari.http import AriHttp, refusal
 from engine.telephony.ari.link import is_secure
-from engine.telephony.ari.rest import TURNS, RestSockets, has_rest
+from engine.telephony.ari.rest import SOCKETS, TURNS, RestSockets, has_rest
 from engine.telephony.backoff import Backoff
 
 
@@ -180,10 +180,23 @@ async def test_a_request_on_a_websocket_has_its_own_answer(asterisk: Asterisk, r
 
 
 async def test_a_request_on_a_websocket_has_a_deadline(rest: RestSockets) -> None:
-    """Of its own: those that wait for a turn behind a hundred lost ones have all of it when they come."""
-    lost = await asyncio.gather(*(rest.request("GET", "x", None) for _ in range(2 * TURNS)), return_exceptions=True)
-    assert {type(end) for end in lost} == {RequestTimedOut}
+    with pytest.raises(RequestTimedOut):
+        await rest.request("GET", "x", None)
+
+
+async def test_a_websocket_that_left_a_request_without_an_answer_is_asked_nothing_more(
+    asterisk: Asterisk, rest: RestSockets
+) -> None:
+    """Asterisk does one after the other on it. When none is left, the link is to be made anew."""
+    asterisk.said["y"] = {"status_code": 204}
+    for _ in range(SOCKETS - 1):
+        with pytest.raises(RequestTimedOut):
+            await rest.request("GET", "x", None)
+    await asyncio.gather(*(rest.request("GET", "y", None) for _ in range(3 * TURNS)))
     assert not rest.broken.is_set()
+    with pytest.raises(RequestTimedOut):
+        await rest.request("GET", "x", None)
+    assert rest.broken.is_set()
 
 
 async def test_a_websocket_that_ends_takes_all_with_it(rest: RestSockets) -> None:

@@ -88,20 +88,27 @@ class AriHttp:
 
     async def ws_connect(self, url: str, params: Mapping[str, Any] | None = None) -> aiohttp.ClientWebSocketResponse:
         """The event stream. Pings are sent every ``heartbeat`` seconds; one unanswered for half of that ends it."""
+        socket = await self.websocket(url, params, heartbeat=self._heartbeat)
+        self.websocket_open.set()
+        return socket
+
+    async def websocket(
+        self, url: str, params: Mapping[str, Any] | None, *, heartbeat: float | None = None
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Raises LinkDown, RequestTimedOut."""
         try:
             async with asyncio.timeout(self._timeout):
-                socket = await self._session.ws_connect(
+                return await self._session.ws_connect(
                     url,
                     params=params,
-                    heartbeat=self._heartbeat,
+                    heartbeat=heartbeat,
+                    max_msg_size=0,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),
                 )
         except TimeoutError as error:
-            raise RequestTimedOut(f"the event stream did not open within {self._timeout} s") from error
+            raise RequestTimedOut(f"a websocket did not open within {self._timeout} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise LinkDown(f"the event stream did not open: {type(error).__name__}") from error
-        self.websocket_open.set()
-        return socket
+            raise LinkDown(f"a websocket did not open: {type(error).__name__}") from error
 
     async def download(self, url: str, to: Path) -> None:
         """GET into the file ``to``, in chunks; each chunk has the deadline of a request."""

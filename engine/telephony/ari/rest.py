@@ -38,12 +38,14 @@ class RestSockets:
         self._timeout = timeout
         self._turns = asyncio.Semaphore(TURNS)
         self._sockets: list[_Socket] = []
+        self._retired: list[_Socket] = []
+        """Kept until the session is closed, and they with it."""
         self._readers: list[asyncio.Task[None]] = []
         self.broken = asyncio.Event()
 
     async def open(self, http: AriHttp, url: str, app: str) -> None:
         """Raises LinkDown, RequestTimedOut."""
-        opened = await asyncio.gather(*(http.ws_connect(url, params={"app": f"{app}.rest{n}"}) for n in range(SOCKETS)))
+        opened = await asyncio.gather(*(http.websocket(url, {"app": f"{app}.rest{n}"}) for n in range(SOCKETS)))
         for socket in map(_Socket, opened):
             self._sockets.append(socket)
             self._readers.append(asyncio.create_task(self._read(socket), name="ari-rest-reader"))
@@ -55,8 +57,20 @@ class RestSockets:
             if self.broken.is_set():
                 raise LinkDown(f"{method} came after the end of the link")
             socket = min(self._sockets, key=len)
-            status, text = await socket.request(method, uri, body, self._timeout)
+            try:
+                status, text = await socket.request(method, uri, body, self._timeout)
+            except RequestTimedOut:
+                self._retire(socket)
+                raise
         return checked(status, text.encode())
+
+    def _retire(self, socket: "_Socket") -> None:
+        """Ask nothing more of one that left a request without an answer: the next would wait behind it."""
+        if socket in self._sockets:
+            self._sockets.remove(socket)
+            self._retired.append(socket)
+        if not self._sockets:
+            self.broken.set()
 
     async def close(self) -> None:
         self.broken.set()
