@@ -120,6 +120,8 @@ class Phone(asyncio.DatagramProtocol):
         self.extension = extension
         self.tone = tone
         self.auto = auto
+        self.user_agent = ""
+        """What it says of itself when it registers."""
         self.calls: dict[str, PhoneCall] = {}
         self.finished: list[PhoneCall] = []
         self.arrived: list[PhoneCall] = []
@@ -137,10 +139,18 @@ class Phone(asyncio.DatagramProtocol):
 
     @classmethod
     async def open(
-        cls, server: str, extension: str, password: str, *, tone: float = 620.0, auto: float | None = 0.1
+        cls,
+        server: str,
+        extension: str,
+        password: str,
+        *,
+        tone: float = 620.0,
+        auto: float | None = 0.1,
+        user_agent: str = "",
     ) -> "Phone":
         host, _, port = server.rpartition(":")
         phone = cls((host, int(port)), extension, password, tone, auto)
+        phone.user_agent = user_agent
         loop = asyncio.get_running_loop()
         phone._transport, _ = await loop.create_datagram_endpoint(lambda: phone, local_addr=("127.0.0.1", 0))
         phone._port = int(phone._transport.get_extra_info("sockname")[1])
@@ -189,6 +199,7 @@ class Phone(asyncio.DatagramProtocol):
         headers = [("From", f"{me};tag={self._tag}"), ("To", me), ("Call-ID", self._registration),
                    ("CSeq", f"{self._registration_cseq} REGISTER"), ("Contact", self._contact),
                    ("Expires", str(expires))]  # fmt: skip
+        headers += [("User-Agent", self.user_agent)] if self.user_agent else []
         headers += self._authorization(challenge, "REGISTER", uri)
         return await self._ask(sip.Message(f"REGISTER {uri} SIP/2.0", headers))
 
