@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -40,6 +41,7 @@ from engine.errors import (
     TrunklineError,
     Unavailable,
 )
+from engine.flows.apology import apologise
 from engine.flows.call_tracking import CallTracking
 from engine.flows.conference.create import conference_of
 from engine.flows.instant_call import InstantCall
@@ -89,6 +91,10 @@ from engine.store.spool import Spool
 from engine.store.tokens import PgTokens
 from engine.store.transcripts import PgTranscripts
 from engine.store.webhooks import CHANGED, PgHooks
+from engine.telephony.agi.line import AgiLine
+from engine.telephony.agi.request import AgiRequest
+from engine.telephony.agi.server import AgiServer
+from engine.telephony.agi.switch import AgiSwitch
 from engine.telephony.ami.link import AmiLink
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
@@ -106,6 +112,8 @@ DRAIN = 10.0
 """Seconds that a stopping engine lets live calls end by themselves."""
 ELSEWHERE = 5.0
 """Seconds that another engine has to end a call of its own that somebody deletes here."""
+NO_FLOW = "no_flow"
+"""The flow of an AGI request whose path could be none's name."""
 RETRY = 0.25
 """Seconds between tries at a database that is not there yet."""
 
@@ -179,6 +187,7 @@ class Engine:
         if held.last_alive:
             self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
         self.dialer = self._dialer()
+        self.agi = AgiServer(config.fastagi, self._on_agi)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
         self.hurry = asyncio.Event()
@@ -202,6 +211,7 @@ class Engine:
             parked=self.parked,
             session_with=self.session_with,
             move=self.move,
+            apologise=apologise,
             speaker=self.speaker,
             call_back=CallBacks(self.due),
             codes=self.codes,
@@ -250,6 +260,7 @@ class Engine:
         await asyncio.to_thread(self.menus.load)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
         await self._serve()
+        await self.agi.start()
         self._task(self._remember(seed), "remember")
 
     async def _serve(self) -> None:
@@ -388,6 +399,7 @@ class Engine:
         if abandoned:
             await asyncio.wait(abandoned, timeout=2)
         await self.feed.close()
+        await self.agi.stop()
         if self.server is not None:
             await self.server.cleanup()
         await asyncio.gather(*(manager.stop() for manager in self.managers))
@@ -428,6 +440,24 @@ class Engine:
 
     def _dispatch(self, event: TelephonyEvent) -> None:
         self.registry.dispatch(event)
+
+    async def _on_agi(self, line: AgiLine, request: AgiRequest) -> None:
+        """A caller by FastAGI, until that one has gone. One whom we can't take goes on in the dialplan."""
+        base = self._server_of(line, request)
+        if base.name not in self.registry.settled:
+            return
+        door = AgiSwitch(base, self.config.app, line, request, self._dispatch)
+        params = (f"{name}={value}" for name, value in request.params.items())
+        with contextlib.suppress(TelephonyError):
+            event = await door.enter(("flow", request.flow or NO_FLOW, request.exten, *params))
+            await self.arrivals.by_door(self.registry, door, event)
+
+    def _server_of(self, line: AgiLine, request: AgiRequest) -> AriSwitch:
+        """The server that is named in the request, else the one at the address that it comes from, else the first."""
+        hosts = {server.name: urlsplit(server.ari).hostname for server in self.config.asterisk}
+        here = [name for name, host in hosts.items() if host == line.peer]
+        name = request.params.get("server", here[0] if here else "")
+        return self.switches.get(name) or next(iter(self.switches.values()))
 
     def _on_ami(self, event: ManagerEvent) -> None:
         self.device_watch.heard(event)

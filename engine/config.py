@@ -56,8 +56,14 @@ class Http(Model):
 
 
 class FastAgi(Model):
+    """The door for ``AGI(agi://…)``. AGI knows no password: whoever may connect may start flows."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=4573, ge=0, le=65535)
+    allow: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """Networks of the Asterisk servers that may connect; anybody else is turned away at once."""
+    connections: int = Field(default=2000, ge=1, le=100_000)
+    """Callers who may be here by this door at the same time."""
 
 
 class AsteriskServer(Model):

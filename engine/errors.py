@@ -20,7 +20,8 @@
     │   ├── RequestTimedOut         no answer within the deadline
     │   ├── Gone                    the channel, bridge or playback is no more (404)
     │   ├── Clash                   its state forbids it, or that id exists already (409)
-    │   └── Refused                 anything else it refused; ``status`` has the code
+    │   ├── Refused                 anything else it refused; ``status`` has the code
+    │   └── Unsupported             the door by which the caller came (FastAGI) can't do it; the text says what
     ├── OutsideError                a server that somebody outside named
     │   ├── AddressRefused          it is not on the public Internet
     │   └── FetchFailed             what it gave is not what was asked for; the text may be told
@@ -122,6 +123,12 @@ class Refused(TelephonyError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Unsupported(TelephonyError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"a call that came by FastAGI can't have {what}; send it by Stasis() instead")
+        self.what = what
 
 
 class OutsideError(TrunklineError):

@@ -9,7 +9,7 @@ from engine.calls.model import Call, Leg
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
             "dial": "local_call", "ivr": "inbound", "call_tracking": "inbound", "instant_call": "instant_call",
             "voicemail_broadcast": "voicemail_broadcast", "unknown_number": "inbound", "odr": "click2call",
-            "conference": "inbound"}  # fmt: skip
+            "conference": "inbound", "voicemail": "inbound"}  # fmt: skip
 """Flow → ``destination_context``."""
 ONE_PER_LEG = frozenset({"voicemail_broadcast"})
 """Flows whose legs are tries at one number: each stands in the call history (request-type document)."""

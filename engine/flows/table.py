@@ -8,6 +8,7 @@ from engine.flows.dial import dial_number
 from engine.flows.inbound import unknown_number
 from engine.flows.odr import odr
 from engine.flows.otp import otp
+from engine.flows.voicemail import leave_message
 from engine.flows.voicemail_broadcast import voicemail_broadcast
 from engine.sessions.services import Flow
 
@@ -20,4 +21,5 @@ FLOWS: Mapping[str, Flow] = {
     "otp": otp,
     "unknown_number": unknown_number,
     "voicemail_broadcast": voicemail_broadcast,
+    "voicemail": leave_message,
 }

@@ -1,4 +1,5 @@
-"""Calls that come in through the dialplan: ``Stasis(app,flow,NAME,EXTEN)``."""
+"""Calls that come in through the dialplan: ``Stasis(app,flow,NAME,EXTEN,name=value…)``, and the same by FastAGI:
+``AGI(agi://host:port/NAME?name=value…)``. See docs/dialplan.md."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from engine import ids
 from engine.calls.account import Account
 from engine.calls.events import Kind
 from engine.calls.numbers import EMERGENCY, BadNumber, is_extension, normalize
@@ -14,16 +16,25 @@ from engine.calls.routing import NoRoute, Route, resolve
 from engine.errors import RequestError, StoreError, TelephonyError
 from engine.sessions.inbox import Order
 from engine.sessions.observe import deliver
+from engine.sessions.reconcile import AGI
 from engine.sessions.registry import Registry
 from engine.sessions.scope import DURATION_GRACE
 from engine.sessions.session import Session
 from engine.store.port import NewCall
 from engine.telephony import events as t
+from engine.telephony.port import Door
 
 log = structlog.get_logger(__name__)
 
 _PHONE = re.compile(r"PJSIP/(\d{3,6})-[0-9a-f]+")
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
+_PARAM = re.compile(r"[a-z][a-z0-9_]{0,31}")
+MOST_PARAMS, LONGEST_PARAM = 32, 256
+"""Of what the dialplan tells a flow."""
+HANDED_OVER_WITHIN = 5.0
+"""Seconds that the other door may take to have a caller of this one."""
+MENU = "menu"
+"""A name for ``ivr`` whose parameter ``name`` is the menu."""
 _LONGEST = 64
 """Characters of a caller that are kept."""
 UNKNOWN = "unknown_number"
@@ -62,21 +73,34 @@ class Arrivals:
     def __call__(self, registry: Registry, event: t.ChannelEntered) -> None:
         registry.spawn(self._take(registry, event), f"arrival {event.channel.id}")
 
-    async def _take(self, registry: Registry, event: t.ChannelEntered) -> None:
-        if await self._picked_up(registry, event):
+    async def by_door(self, registry: Registry, door: Door, event: t.ChannelEntered) -> None:
+        """Make a call of a caller who came by a door of its own; returns when the caller has gone. One whom we have
+        already is turned away."""
+        channel = event.channel.id
+        if ids.request_of(channel) or registry.holder(channel) or channel in registry.early:
+            log.warning("arrival_refused", channel=channel, error="the channel is in a call already")
+            return
+        registry.early[channel] = []
+        await self._take(registry, event, door)
+        await door.over()
+
+    async def _take(self, registry: Registry, event: t.ChannelEntered, door: Door | None = None) -> None:
+        if door is None and await self._picked_up(registry, event):
             return
         try:
-            session = await self._begin(registry, event)
+            session = await self._begin(registry, event, door)
         except (StoreError, TelephonyError) as error:
             log.warning("arrival_refused", channel=event.channel.id, error=repr(error))
             session = None
         waiting = registry.early.pop(event.channel.id, [])
         if session is None:
-            await registry.switches[event.server].hangup(event.channel.id, cause=TRY_LATER)
+            await _refuse(registry, event, door)
             return
         registry.foreign[event.channel.id] = session.call.request_id
         for early in waiting:
             deliver(session, early)
+        if door is not None:
+            await _admit(session, door)
         registry.run(session)
 
     async def _picked_up(self, registry: Registry, event: t.ChannelEntered) -> bool:
@@ -99,17 +123,21 @@ class Arrivals:
             await registry.switches[event.server].hangup(event.channel.id, cause=NOT_THERE)
         return True
 
-    async def _begin(self, registry: Registry, event: t.ChannelEntered) -> Session | None:
+    async def _begin(self, registry: Registry, event: t.ChannelEntered, door: Door | None) -> Session | None:
         """The call, committed, with the caller's leg; None when it can't be taken."""
         if registry.draining or len(event.args) < len(("flow", "name")) or event.args[0] != "flow":
             return None
         flow, account_id, params = self._route(registry, event)
+        if door is not None:
+            params["door"] = AGI
         account = await registry.services.accounts.get(account_id)
         if account is None:
             return None
         flow, params = _addressed(account, flow, params)
         session = await registry.begin(
-            await self._new_call(registry, event, flow, account, params), account, registry.switches[event.server]
+            await self._new_call(registry, event, flow, account, params),
+            account,
+            door or registry.switches[event.server],
         )
         await _caller_leg(session, event)
         return session
@@ -130,12 +158,16 @@ class Arrivals:
 
     def _route(self, registry: Registry, event: t.ChannelEntered) -> tuple[str, str, dict[str, str]]:
         """(flow, account, params) of the call."""
-        name, exten = event.args[1], event.args[2] if len(event.args) > len(("flow", "name")) else ""
+        name, told = event.args[1], _told(event.args[3:])
+        exten = told.pop("dialed", event.args[2] if len(event.args) > len(("flow", "name")) else "")
         phone = _PHONE.fullmatch(event.channel.name)
         account = self.phones.get(phone.group(1), self.default_account) if phone else self.default_account
+        account = told.pop("account", account)
         caller = phone.group(1) if phone else shown(event.channel.caller)
-        params = {"dialed": exten, "from": caller}
+        params = told | {"dialed": exten, "from": caller}
         menu = self.menu_of(exten.lstrip("+"))
+        if name == MENU:
+            return "ivr", account, params | {"customer_number": caller, "menu": told.get("name", exten)}
         if name != "inbound":
             params |= {"customer_number": exten}
             if name == "dial" and not menu and (room := self.rooms and self.rooms.by_extension(account, exten)):
@@ -154,6 +186,35 @@ class Arrivals:
             flow, owner, params = _inbound(routes, None, account, {"dialed": code})
             return (flow, params) if owner == account else None
         return None
+
+
+async def _refuse(registry: Registry, event: t.ChannelEntered, door: Door | None) -> None:
+    """The dialplan behind AGI() goes on, and may know what to do; who is in our application is told to try later."""
+    if door is None:
+        await registry.switches[event.server].hangup(event.channel.id, cause=TRY_LATER)
+        return
+    await door.tell(TRUNKLINE_STATUS="refused")
+    await door.release()
+
+
+async def _admit(session: Session, door: Door) -> None:
+    """The flow may have the caller's channel now; the dialplan may know what the call is called."""
+    session.door = door
+    door.admit(
+        session.call.request_id,
+        lambda: session.until(lambda: session.returned.get(door.channel_id) == (AGI,), HANDED_OVER_WITHIN),
+    )
+    await door.tell(TRUNKLINE_REQUEST_ID=session.call.request_id)
+
+
+def _told(arguments: Sequence[str]) -> dict[str, str]:
+    """``name=value`` of the dialplan as parameters of the flow."""
+    pairs = [argument.partition("=") for argument in arguments[:MOST_PARAMS]]
+    return {
+        name: value[:LONGEST_PARAM]
+        for name, equals, value in pairs
+        if equals and _PARAM.fullmatch(name) and value.isprintable()
+    }
 
 
 def _inbound(

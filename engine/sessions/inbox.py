@@ -25,6 +25,7 @@ from engine.errors import (
     StoreAway,
     Unavailable,
     UnsafeValue,
+    Unsupported,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from engine.sessions.session import Session
 
 log = structlog.get_logger(__name__)
+
+AT_ANY_DOOR = frozenset({"hangup"})
+"""Actions for calls that came by FastAGI too."""
 
 WITHIN = 10.0
 """Seconds that an order may take until its effect: an answer is given by then, and nothing is done later."""
@@ -71,7 +75,10 @@ class Inbox:
     working: bool = False
 
     def put(self, session: "Session", order: Order) -> None:
-        """Raises StateConflict when the call is ending, Unavailable when it is not under way yet."""
+        """Raises StateConflict when the call is ending or came by a door that takes no orders, Unavailable when it is not
+        under way yet."""
+        if session.door is not None and order.action not in AT_ANY_DOOR:
+            raise StateConflict(str(Unsupported("control from outside")))
         if session.closing or session.stop_reason is not None or not session.call.alive:
             raise StateConflict("the call is ending")
         if session.background is None:
@@ -114,6 +121,8 @@ def _told(session: "Session", order: Order, error: Exception) -> Exception:
     match error:
         case RequestError() | UnsafeValue() | StoreAway():
             return error
+        case Unsupported():
+            return StateConflict(str(error))
         case Gone() | Clash():
             return StateConflict("the party has gone")
         case LinkDown() | RequestTimedOut():

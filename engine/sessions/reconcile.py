@@ -32,6 +32,9 @@ FRESH = timedelta(seconds=30)
 SWEPT_EVERY = 60.0
 """Seconds between two sweeps for ghosts."""
 
+AGI = "agi"
+"""Parameter ``door`` of calls that came by FastAGI."""
+
 NEVER_PLACED_LATER = frozenset({"otp", "voicemail_broadcast"})
 """Flows that end with their process: the secret of one died with it, the other is a try that counts."""
 
@@ -77,7 +80,7 @@ class Found:
 async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
     """Compare one server's channels with its calls, start the flows of adopted calls, and end what nobody owns.
     Raises TelephonyError when the link broke again; it is called again with the next link."""
-    sessions = [session for session in registry.sessions.values() if session.switch is switch]
+    sessions = [session for session in registry.sessions.values() if session.switch.name == switch.name]
     open_legs = {leg.channel_id: session for session in sessions for leg in session.live_legs()}
     channels, bridges = await asyncio.gather(switch.channels(), switch.bridges())
     present = {channel.id: channel for channel in channels}
@@ -88,10 +91,19 @@ async def server(registry: Registry, switch: Switch, cel: CelReader) -> None:
     for session in sessions:
         compare(session, found, set(open_legs))
     registry.settled.add(switch.name)
+    await _let_go(switch, [session for session in sessions if session.task is None], present)
     for session in sessions:
         if session.task is None:
             registry.run(session)
     await _end_ghosts(registry, switch, channels, bridges)
+
+
+async def _let_go(switch: Switch, sessions: Sequence[Session], present: Mapping[str, Channel]) -> None:
+    """A caller who was lent to us and in no bridge when the last process died would be so for ever."""
+    for session in sessions:
+        caller = session.call.leg("caller")
+        if caller is not None and not caller.alive and caller.why == "engine_restart" and caller.channel_id in present:
+            await session.attempt(switch.give_back(caller.channel_id))
 
 
 async def _history(
@@ -131,7 +143,10 @@ def compare(session: Session, found: Found, known: set[str]) -> None:
     }
     for leg in session.live_legs():
         channel, past = found.channels.get(leg.channel_id), found.history.get(leg.channel_id)
-        if channel is not None:
+        if _door_is_shut(session, leg, found):
+            session.asked.setdefault(leg.n, "engine_restart")
+            _ended_in_gap(session, leg, past, found.lost_at)
+        elif channel is not None:
             _present(session, leg, channel, past, replied=channel.id in found.replied)
         elif leg.channel_id not in known:
             continue
@@ -145,9 +160,23 @@ def compare(session: Session, found: Found, known: set[str]) -> None:
     session.waiters.wake()
 
 
+def _door_is_shut(session: Session, leg: Leg, found: Found) -> bool:
+    """The caller came by FastAGI to a process that is dead, and is in the dialplan's hands since. Who was talking then
+    is in ours still."""
+    if session.task is not None or leg.role != "caller" or session.call.params.get("door") != AGI:
+        return False
+    return not any(
+        leg.channel_id in bridge.channels
+        for bridge in found.bridges
+        if ids.request_of(bridge.id) == session.call.request_id
+    )
+
+
 def _adopted(session: Session) -> None:
     session.record(Kind.CALL_ADOPTED, engine=session.services.engine_id)
-    if not session.call.legs and not _placeable(session):
+    caller = session.call.leg("caller")
+    left = session.call.params.get("door") == AGI and caller is not None and not caller.alive
+    if left or (not session.call.legs and not _placeable(session)):
         session.stop("engine_restart")
 
 

@@ -61,8 +61,7 @@ class Registry:
             self.on_link(event)
             return
         identifier = _identifier(event)
-        request_id = self.owner(identifier)
-        session = self.sessions.get(request_id) if request_id else None
+        session = self.holder(identifier)
         if session is not None:
             deliver(session, event)
         elif identifier in self.early:
@@ -74,6 +73,12 @@ class Registry:
         """The call that a channel, or what hangs on it, belongs to: by its id, unless it came in or moved."""
         moved = self.foreign.get(identifier) or self.foreign.get(identifier.partition(".")[0])
         return moved or ids.request_of(identifier)
+
+    def holder(self, identifier: str) -> Session | None:
+        """That call, if it lives here, and did not let the channel go on in the dialplan."""
+        request_id = self.owner(identifier)
+        session = self.sessions.get(request_id) if request_id else None
+        return None if session is None or identifier in session.released else session
 
     def move(self, channel_id: str, request_id: str) -> None:
         """Events of the channel go to that call from now on."""
@@ -239,6 +244,9 @@ class Registry:
 
 
 async def _no_such_flow(session: Session, _params: Mapping[str, Any]) -> str | None:
+    session.record(Kind.CALL_REFUSED, rule="flow", flow=session.call.flow)
+    if session.door is not None:
+        await session.door.tell(TRUNKLINE_ERROR=f"no flow is called {session.call.flow}")
     raise LookupError(f"no flow is called {session.call.flow!r}")
 
 

@@ -13,7 +13,7 @@ from engine.calls.model import Call, Leg
 from engine.calls.record import records
 from engine.calls.states import LegState
 from engine.errors import Forbidden, StoreAway
-from engine.sessions.observe import end_leg
+from engine.sessions.observe import end_leg, leg_of
 from engine.sessions.services import Flow
 from engine.sessions.session import Session
 from engine.store.port import ClosedCall, LegRow
@@ -31,6 +31,7 @@ LEG_ENTERS_WITHIN = 1.0
 DURATION_GRACE = 10
 """Seconds that Asterisk's absolute limit of a channel is longer than ours of its call: no channel outlives us for ever."""
 FILES_CLOSE_WITHIN = 2.0
+APOLOGY_WITHIN = 15.0
 
 UNTOLD = {"otp": "not_announced", "voicemail_broadcast": "not_left"}
 """Flow → result of a call whose flow came to tell none."""
@@ -52,6 +53,7 @@ async def run(session: Session, flow: Flow) -> None:
         session.services.codes.discard(session.call.request_id)
     if reason != ABANDONED:
         session.closing = True
+        await _leave_by_door(session, reason, result)
         await _close(session, reason, result or session.result or UNTOLD.get(session.call.flow))
 
 
@@ -69,7 +71,34 @@ async def _run_flow(session: Session, flow: Flow) -> tuple[str | None, str | Non
     except asyncio.CancelledError:
         return _stopped(session), None
     except Exception as error:  # noqa: BLE001 - a flow may fail in any way; it harms its own call alone
-        return _failed(session, error), None
+        reason = _failed(session, error)
+    return await _apologised(session) if reason == "error" else reason, None
+
+
+async def _apologised(session: Session) -> str:
+    """Whoever is on the line is told that something went wrong, and not just cut off."""
+    try:
+        async with asyncio.timeout(APOLOGY_WITHIN):
+            await session.services.apologise(session)
+    except asyncio.CancelledError:
+        if _stopped(session) == ABANDONED:
+            return ABANDONED
+    except Exception:
+        log.exception("no_apology", request_id=session.call.request_id)
+    return "error"
+
+
+async def _leave_by_door(session: Session, reason: str | None, result: str | None) -> None:
+    """Who came by FastAGI goes on in the dialplan, if the flow came to its end and did not hang up."""
+    caller = leg_of(session, session.door.channel_id) if session.door else None
+    if session.door is None or caller is None or not caller.alive:
+        return
+    await session.door.tell(TRUNKLINE_STATUS=reason or "over", TRUNKLINE_RESULT=result or session.result or "")
+    if reason is None and caller.alive:
+        session.asked.setdefault(caller.n, _after_talk(session) or "flow")
+        await session.attempt(session.switch.set_variable(caller.channel_id, "TIMEOUT(absolute)", "0"))
+        await session.door.release()
+        session.released.add(caller.channel_id)
 
 
 def _enter_another(session: Session) -> None:
@@ -156,8 +185,8 @@ async def _close(session: Session, reason: str | None, result: str | None) -> No
 async def hang_up_all(session: Session, why: str) -> None:
     """End every leg that is left, and see that it has ended. While the link is away that takes until it is back; what
     outlives our patience is swept as a ghost, and the best time known is written."""
-    if why == "flow" and session.call.bridged_at and len(session.live_legs()) < len(session.call.legs):
-        why = "peer"
+    if why == "flow":
+        why = _after_talk(session) or why
     _end_unasked(session, why)
     for _ in range(HANGUP_TRIES):
         legs, linked = session.live_legs(), session.switch.up
@@ -167,6 +196,12 @@ async def hang_up_all(session: Session, why: str) -> None:
             break
     for leg in session.live_legs():
         end_leg(session, leg, session.services.now(), q850=None, sip_code=None, reconciled=True)
+
+
+def _after_talk(session: Session) -> str | None:
+    """Who is left of a conversation is let go because of the other one."""
+    left = session.call.bridged_at and len(session.live_legs()) < len(session.call.legs)
+    return "peer" if left else None
 
 
 def _end_unasked(session: Session, why: str) -> None:

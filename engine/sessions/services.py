@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PLACED_AT_ONCE = 24
 """First legs on their way to Asterisk at once; in a burst the others wait, so that it keeps up with those it has."""
 
+Apologise = Callable[["Session"], Awaitable[None]]
+"""Tells who is on the line that the call failed."""
+
 Flow = Callable[["Session", Mapping[str, Any]], Awaitable[str | None]]
 """A call flow. What it returns is the call's ``result``; that a party hung up is no error."""
 
@@ -34,6 +37,10 @@ def utc_now() -> datetime:
 
 async def _nobody_calls_back(_session: "Session", _agent: str, _number: str, _after: float) -> None:
     """Without a dialer."""
+
+
+async def in_silence(_session: "Session") -> None:
+    """No apology."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class Services:
     controls: Mapping[str, Control] = field(default_factory=dict)
     """Action → what it does to a live call."""
     call_back: CallBack = _nobody_calls_back
+    apologise: Apologise = in_silence
     codes: Codes = field(default_factory=Codes)
     """One-time passwords of calls under way."""
 

@@ -18,12 +18,12 @@ from engine.calls.account import Account
 from engine.calls.events import Event, Kind
 from engine.calls.model import Call, Leg
 from engine.calls.states import IllegalMove
-from engine.errors import TelephonyError
+from engine.errors import TelephonyError, Unsupported
 from engine.sessions.conversation import Consult, Conversation
 from engine.sessions.inbox import Inbox
 from engine.sessions.services import Services, Waiters
 from engine.store.port import CallEvent, JournalRecord, NewLeg
-from engine.telephony.port import Switch
+from engine.telephony.port import Door, Switch
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,10 @@ class Session:
     closing: bool = False
     """The flow is over; what is left is hung up and the end is written. Nothing stops that."""
     task: asyncio.Task[None] | None = None
+    door: Door | None = None
+    """By which the caller came, if not by Stasis; it is the call's switch too."""
+    released: set[str] = field(default_factory=set)
+    """Channels that went on in the dialplan: what becomes of them is not this call's."""
     background: asyncio.TaskGroup | None = None
     jobs: set[asyncio.Task[None]] = field(default_factory=set)
     waiters: Waiters = field(default_factory=Waiters)
@@ -130,6 +134,11 @@ class Session:
             channel_id=channel_id, attempt=attempt, server=self.switch.name, **known,
         )  # fmt: skip
         return self.call.legs[n]
+
+    def require(self, leg: Leg, what: str) -> None:
+        """Raises Unsupported where that party's door has no ``what``."""
+        if self.door is not None and leg.channel_id == self.door.channel_id:
+            raise Unsupported(what)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 

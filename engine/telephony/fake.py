@@ -326,7 +326,14 @@ class FakeSwitch:
             self._end(key, _NORMAL)
 
     async def record(
-        self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
+        self,
+        channel_id: str,
+        name: str,
+        *,
+        max_seconds: int = 0,
+        beep: bool = False,
+        max_silence: int = 0,
+        terminators: str = "",  # noqa: ARG002 - each key is told
     ) -> None:
         await self._asked("record", channel_id, safe.identifier(name), max_seconds, beep)
         party = self._party(channel_id)
@@ -403,6 +410,15 @@ class FakeSwitch:
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         await self._asked("leave", channel_id, safe.identifier(context), safe.identifier(exten))
         party = self._party(channel_id)
+        self._unbridge(channel_id)
+        party.in_stasis = False
+        self._soon(ChannelLeft(self._name, _now(), party.channel))
+
+    async def give_back(self, channel_id: str) -> None:
+        await self._asked("give_back", channel_id)
+        party = self._party(channel_id)
+        if not party.in_stasis:
+            raise Clash("409 the channel is not ours")
         self._unbridge(channel_id)
         party.in_stasis = False
         self._soon(ChannelLeft(self._name, _now(), party.channel))

@@ -4,7 +4,7 @@ Every method may raise LinkDown, RequestTimedOut, Gone, Clash, Refused or Unsafe
 of its own. Ids are chosen by the caller (engine.ids) and registered for events before the method is called.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -85,10 +85,18 @@ class Switch(Protocol):
         ends the channel. Raises LinkDown, RequestTimedOut or Gone when it is first asked."""
 
     async def record(
-        self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
+        self,
+        channel_id: str,
+        name: str,
+        *,
+        max_seconds: int = 0,
+        beep: bool = False,
+        max_silence: int = 0,
+        terminators: str = "",
     ) -> None:
         """Record what the channel says, into a 16-bit 8 kHz WAV ``name`` in Asterisk's recording folder. It ends by itself
-        after ``max_seconds``, and after ``max_silence`` seconds without a sound, which it leaves out; 0: never."""
+        after ``max_seconds``, and after ``max_silence`` seconds without a sound, which it leaves out; 0: never.
+        ``terminators``: keys at which you will stop it; a door that hears no key meanwhile ends it at those, and tells."""
 
     async def record_bridge(self, bridge_id: str, name: str) -> None:
         """Record all who are in the bridge together, as ``record`` does, until ``stop_record`` or the bridge's end."""
@@ -127,6 +135,30 @@ class Switch(Protocol):
     async def leave(self, channel_id: str, context: str, exten: str = "s") -> None:
         """Send the channel on in the dialplan."""
 
+    async def give_back(self, channel_id: str) -> None:
+        """Let the channel go on in the dialplan behind where it came from. Clash where it is not ours."""
+
     async def channels(self) -> list[Channel]: ...
 
     async def bridges(self) -> list[BridgeInfo]: ...
+
+
+class Door(Switch, Protocol):
+    """A switch of one call alone, whose caller came by a door of its own (FastAGI): it commands that caller's channel as
+    far as the door can, and asks the server's own switch for all else. What it can't do is Unsupported."""
+
+    @property
+    def channel_id(self) -> str:
+        """Asterisk's id of the caller's channel."""
+
+    def admit(self, request_id: str, handed_over: Callable[[], Awaitable[bool]]) -> None:
+        """The caller has become a call. ``handed_over`` waits until the server's own switch has the caller's channel."""
+
+    async def tell(self, **variables: str) -> None:
+        """Set channel variables for the dialplan; never raises."""
+
+    async def release(self) -> None:
+        """Let the caller's channel go on in the dialplan; its end, as far as the call goes, is told by events."""
+
+    async def over(self) -> None:
+        """Wait until the caller has gone, one way or the other."""

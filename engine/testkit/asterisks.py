@@ -88,11 +88,11 @@ class Asterisks:
 
 
 @contextlib.asynccontextmanager
-async def asterisks(app: str) -> AsyncIterator[Asterisks]:
-    """Both, started in a folder of their own, ended and removed at the end."""
+async def asterisks(app: str, fastagi: str = "127.0.0.1:4573") -> AsyncIterator[Asterisks]:
+    """Both, started in a folder of their own, ended and removed at the end. ``fastagi``: where TRUNKLINE_AGI leads."""
     program = asterisk.find(environment.read(), lambda _: None)
     with tempfile.TemporaryDirectory(prefix="tl-ast-") as base:
-        pair = _prepare(program, Path(base), app)
+        pair = _prepare(program, Path(base), app, fastagi)
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(pair.ours.start())
@@ -102,7 +102,7 @@ async def asterisks(app: str) -> AsyncIterator[Asterisks]:
             await asyncio.gather(pair.ours.stop(), pair.carrier.stop())
 
 
-def _prepare(program: asterisk.Asterisk, base: Path, app: str) -> Asterisks:
+def _prepare(program: asterisk.Asterisk, base: Path, app: str, fastagi: str) -> Asterisks:
     ours, carrier = _folders(base / "ours", program), _folders(base / "carrier", program)
     http, ami = _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
     sip, far_sip = _free(socket.SOCK_DGRAM), _free(socket.SOCK_DGRAM)
@@ -118,7 +118,7 @@ def _prepare(program: asterisk.Asterisk, base: Path, app: str) -> Asterisks:
             ami_user="tester",
             ami_secret="secret",
             app=app,
-            fastagi="127.0.0.1:4573",
+            fastagi=fastagi,
             softphones=(Softphone(extension="101", password=SecretStr("secret-of-101")),),
             trunks={TRUNK: Trunk(host=far_sip)},
             ringback="us",

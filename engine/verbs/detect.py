@@ -62,8 +62,11 @@ class Detection:
 
 
 async def detect(session: Session, leg: Leg, options: Detect | None = None) -> Detection:
-    """Who answered on a leg that is up and in no bridge. Stands in the timeline while the leg lives. Never raises for what Asterisk does."""
+    """Who answered on a leg that is up and in no bridge. Stands in the timeline while the leg lives. Never
+    raises for what Asterisk does, but Unsupported for our own detector on a caller who came by FastAGI."""
     options = options or Detect()
+    if options.method == "own":
+        session.require(leg, "our own detector")
     since = _counted_from(session, leg)
     if not leg.up:
         return _nothing(session, since, options, "hangup")

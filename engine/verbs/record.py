@@ -33,10 +33,12 @@ async def record_sides(
     """Start recording. ``parties``: agent and customer → their legs, both up. ``transcribe`` wants both sides whatever
     the option, in a recording of its own where the option alone would not make one. Rows are committed first, so that
     files never lie about that nobody knows of. ``spy`` ``both``: what a party hears is on its side too. What Asterisk
-    refuses stands in the timeline; the call goes on."""
+    refuses stands in the timeline; the call goes on. Raises Unsupported for a party who came by FastAGI."""
     wanted = _wanted(session.call.request_id, option, transcribe=transcribe)
     if not wanted:
         return
+    for party in parties.values():
+        session.require(party, "a recording of one side")
     if not (session.call.recording_name or session.call.transcript_recording):
         for name, sides_of in wanted.items():
             _begin(session, name, sides_of, parties)

@@ -54,7 +54,7 @@ class Recorded:
 async def record_message(session: Session, leg: Leg, options: RecordMessage) -> Recorded:
     """Record a party that is up until one of the ends of ``options``. Raises TelephonyError when Asterisk fails though the
     party is there."""
-    name = ids.message_id(leg.channel_id)
+    name = ids.message_id(ids.channel_id(session.call.request_id, leg.n))
     if options.beep:
         await play(session, leg, "sound:beep", longest=BEEP_LASTS)
     keys.flush(session, leg)
@@ -71,8 +71,17 @@ async def record_message(session: Session, leg: Leg, options: RecordMessage) -> 
 
 async def _record(session: Session, leg: Leg, name: str, options: RecordMessage) -> Recorded:
     """By a channel that listens to the party, for one that we dialled is in a bridge of Asterisk's own, and what is in a
-    bridge can't be recorded. It has the name of its recording. Raises TelephonyError."""
+    bridge can't be recorded. It has the name of its recording. Who came by FastAGI is in none. Raises TelephonyError."""
     switch = session.switch
+    if session.door is not None and leg.channel_id == session.door.channel_id:
+        await switch.record(
+            leg.channel_id,
+            name,
+            max_seconds=options.longest,
+            max_silence=options.silence,
+            terminators=options.terminators,
+        )
+        return await _verified(session, name, await _until_over(session, leg, name, options), options)
     try:
         await switch.snoop(leg.channel_id, name)
         await session.until(lambda: name in session.entered or not leg.up, ENTERS_WITHIN)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -124,8 +125,16 @@ class Desk:
         place_inbound(self.pair.carrier.folders, caller, called, script=script, hangup_after=hangup_after)
 
 
+async def dialled(session: Session, number: str, role: str, attempt: int) -> Leg:
+    return await dial(session, Dial(role, number, CALLER_ID, ring_timeout=10, attempt=attempt))
+
+
+BRING: ContextVar[Callable[[Session, str, str, int], Awaitable[Leg]]] = ContextVar("BRING", default=dialled)
+"""How a party comes to be there: dialled, or by another door."""
+
+
 async def up(session: Session, number: str, role: str = "customer", attempt: int = 1) -> Leg:
     """A party that has answered."""
-    leg = await dial(session, Dial(role, number, CALLER_ID, ring_timeout=10, attempt=attempt))
+    leg = await BRING.get()(session, number, role, attempt)
     assert leg.up, leg
     return leg

@@ -47,7 +47,7 @@ def told(field):
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return f"`{', '.join(value)}`"
+        return f"`{', '.join(map(str, value))}`"
     return '`""`' if value == "" else f"`{value}`"
 
 

@@ -228,7 +228,12 @@ class CallVoice:
         session, caller = self.session, self.caller
         keys.flush(session, caller)
         await session.switch.record(
-            caller.channel_id, file, max_seconds=int(message.longest), beep=message.beep, max_silence=message.silence
+            caller.channel_id,
+            file,
+            max_seconds=int(message.longest),
+            beep=message.beep,
+            max_silence=message.silence,
+            terminators=message.end,
         )
 
         def over() -> bool:

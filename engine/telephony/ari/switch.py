@@ -158,7 +158,14 @@ class AriSwitch:
         return sound.sound(self._ari, key, timeout=self._timeout)
 
     async def record(
-        self, channel_id: str, name: str, *, max_seconds: int = 0, beep: bool = False, max_silence: int = 0
+        self,
+        channel_id: str,
+        name: str,
+        *,
+        max_seconds: int = 0,
+        beep: bool = False,
+        max_silence: int = 0,
+        terminators: str = "",  # noqa: ARG002 - each key is told, and a verb can stop it at any
     ) -> None:
         await self._channel(
             "record",
@@ -235,6 +242,9 @@ class AriSwitch:
             extension=safe.identifier(exten),
             priority=1,
         )
+
+    async def give_back(self, channel_id: str) -> None:
+        await self._channel("continueInDialplan", channel_id)
 
     async def channels(self) -> list[Channel]:
         return [to_channel(raw) for raw in (await self._link.call("channels", "list")).json()]
