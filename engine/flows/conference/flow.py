@@ -60,6 +60,7 @@ class Conference:
 
     async def __call__(self, session: Session, params: Mapping[str, Any]) -> str | None:
         caller = session.call.legs[1]
+        session.require(caller, "a conference room")
         if session.call.room is not None:
             return await back(self.store, self.stay, session, caller, session.call.room)
         if not await answer(session, caller):

@@ -248,6 +248,9 @@ class AgiSwitch:
         else:
             await self._base.record(channel_id, name, **asdict(order))
 
+    async def record_bridge(self, bridge_id: str, name: str) -> None:
+        await self._base.record_bridge(bridge_id, name)
+
     async def stop_record(self, name: str) -> None:
         if self._player.owns(name):
             self._player.stop(name)
