@@ -1,5 +1,7 @@
 """Sounds from a stranger's server, for one call: kept as Asterisk plays them for as long as calls may need them."""
 
+import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -34,12 +36,11 @@ class Fetched:
         folder = folder_of(self.library.folder, account) / _FOLDER
         name = hashlib.sha256(body).hexdigest()[:32]
         path = folder / f"{name}.wav"
-        _forget_old(folder, but=path)
-        if not path.exists():
+        if not await asyncio.to_thread(_fresh, path):
             await self._make(body, path)
-        path.touch()
+        duration = await asyncio.to_thread(lambda: soundfile.info(path).duration)
         place = folder_of(self.library.sounds, account) / _FOLDER / name
-        return Playable(f"sound:{place}", path, soundfile.info(path).duration)
+        return Playable(f"sound:{place}", path, duration)
 
     async def _make(self, body: bytes, path: Path) -> None:
         staged = await receive(_once(body), path.parent, limit=MOST_BYTES)
@@ -55,8 +56,14 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-def _forget_old(folder: Path, *, but: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path != but and path.stat().st_mtime < time.time() - _KEPT:
-            path.unlink(missing_ok=True)
+def _fresh(path: Path) -> bool:
+    """Whether it is there; then it is used from now on. What has not been for long goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for other in path.parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if other != path and other.stat().st_mtime < time.time() - _KEPT:
+                other.unlink()
+    if path.exists():
+        path.touch()
+        return True
+    return False
