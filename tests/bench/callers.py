@@ -9,7 +9,6 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from engine.testkit import sip
 from engine.testkit.phone import Phone, PhoneCall
 from engine.testkit.rtp import Sound
 
@@ -83,12 +82,9 @@ class Network(Phone):
         call = PhoneCall(
             self, number, f"{secrets.token_hex(8)}@bench", ears, await ears.open("127.0.0.1"), incoming=False
         )
-        call.local = f"<sip:{self.extension}@{self._where}>;tag={secrets.token_hex(5)}"
-        call.remote, call.target = f"<sip:{number}@{self._where}>", f"sip:{number}@{self._where}"
+        call.local = f"<sip:{self.extension}@{self.where}>;tag={secrets.token_hex(5)}"
+        call.remote, call.target = f"<sip:{number}@{self.where}>", f"sip:{number}@{self.where}"
         self.calls[call.call_id] = call
         self._invite(call, None)
         await call.answered(within=ANSWERS_WITHIN)
         return Caller(call, ears)
-
-
-__all__ = ["QUIET", "Caller", "Ears", "Network", "sip"]
