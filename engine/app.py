@@ -27,11 +27,12 @@ from engine.controls.rooms import ROOM_CONTROLS
 from engine.controls.table import CONTROLS
 from engine.dialer.brake import Brake
 from engine.dialer.callback import Callback, CallBacks
+from engine.dialer.campaign import CampaignKind
 from engine.dialer.dialer import Dialer
 from engine.dialer.instant import FLOW as INSTANT_CALL
 from engine.dialer.instant import Instant
 from engine.dialer.kinds import Kind
-from engine.dialer.port import CALLBACK, DUE_CALLS, INSTANT
+from engine.dialer.port import CALLBACK, CAMPAIGN, DUE_CALLS, INSTANT
 from engine.errors import (
     NotFound,
     StateConflict,
@@ -43,6 +44,7 @@ from engine.errors import (
 )
 from engine.flows.apology import apologise
 from engine.flows.call_tracking import CallTracking
+from engine.flows.campaign import TYPE_1, CampaignType1
 from engine.flows.conference.create import conference_of
 from engine.flows.instant_call import InstantCall
 from engine.flows.menus import ahead
@@ -53,6 +55,7 @@ from engine.flows.table import FLOWS
 from engine.ids import room_of_recording
 from engine.media import create as media
 from engine.media.library.seed import seed as seed_sounds
+from engine.media.library.sounds import Sounds
 from engine.media.recordings import Recordings
 from engine.media.tts.create import synthesizer
 from engine.ops import lock
@@ -74,6 +77,7 @@ from engine.sessions.session import Session
 from engine.store.accounts import PgAccounts
 from engine.store.call_book import PgCallBook, PgDevices
 from engine.store.calls import PgCalls
+from engine.store.campaigns import STOPPED, PgCampaigns
 from engine.store.due import PgDue
 from engine.store.feed import PgFeed
 from engine.store.journal import PgJournal
@@ -160,6 +164,7 @@ class Engine:
         self.speaker = synthesizer(config)
         self.otp_templates = PgOtpTemplates(self.database)
         self.lists = PgLists(self.database)
+        self.campaigns = PgCampaigns(self.database)
         self.due = PgDue(self.database, config.engine_id)
         self.codes = Codes()
         self.tokens = PgTokens(self.database, self.accounts)
@@ -181,6 +186,7 @@ class Engine:
             TRACKING: CallTracking(self.mail),
             INSTANT_CALL: InstantCall(self.menus, self.mail),
             **self.conference.flows,
+            TYPE_1: CampaignType1(Ivr(self.menus, self.mail)),
         }
         self.arrivals = self._arrivals()
         self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link)
@@ -222,6 +228,7 @@ class Engine:
         kinds: Mapping[str, Kind] = {
             CALLBACK: Callback(),
             INSTANT: Instant(self.library, self.menus.of_number),
+            CAMPAIGN: CampaignKind(self.campaigns, Sounds(self.library, self.objects), self.speaker),
         }
         brake = Brake(
             self.config.dialer.max_calls,
@@ -290,6 +297,8 @@ class Engine:
             transcripts=self.transcriptions.table,
             otp_templates=self.otp_templates,
             lists=self.lists,
+            campaigns=self.campaigns,
+            menu_exists=lambda name: name in self.menus.book.entries,
             due=self.due,
             menu_of=self.menus.of_number,
             rooms=RoomDesk(self.rooms, self.live_rooms, self.conference.stay),
@@ -477,12 +486,23 @@ class Engine:
             self.reload()
         elif told is not None and told.startswith(ORDER):
             self._task(self._obey(told.removeprefix(ORDER)), "order")
+        elif told is not None and told.startswith(STOPPED):
+            self._task(self._stop_campaign(told.removeprefix(STOPPED)), "campaign stop")
         elif told is not None and told.startswith(HANGUP):
             self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
 
     async def _hang_up(self, request_id: str) -> None:
         with contextlib.suppress(NotFound, StateConflict):
             await self.registry.end_call(request_id)
+
+    async def _stop_campaign(self, campaign_id: str) -> None:
+        """Let go of whom it rings; who has answered is let finish. What was placed in the moment of the stop comes to
+        light within the next."""
+        for _ in range(5):
+            for session in list(self.registry.sessions.values()):
+                if session.call.campaign_id == campaign_id and session.call.answered_at is None:
+                    session.stop("cancelled")
+            await asyncio.sleep(RETRY)
 
     def _on_link(self, event: TelephonyEvent) -> None:
         self.registry.settled.discard(event.server)

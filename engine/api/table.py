@@ -2,6 +2,7 @@
 
 from engine.api import (
     calls,
+    campaigns,
     control,
     docs,
     events,
@@ -21,6 +22,7 @@ from engine.api.call_control import calls as cc_calls
 from engine.api.call_control import devices as cc_devices
 from engine.api.call_control import legs as cc_legs
 from engine.api.cpaas import callback, cdr, click_to_call, lists, live_statistics, modify_call, outbound_call
+from engine.api.cpaas import campaigns as cpaas_campaigns
 from engine.api.instant import calls as instant_calls
 from engine.api.route import OpenRoute, Route
 
@@ -39,6 +41,8 @@ ROUTES: tuple[Route, ...] = (
     *media.ROUTES,
     *otp_templates.ROUTES,
     *lists.ROUTES,
+    *cpaas_campaigns.ROUTES,
+    *campaigns.ROUTES,
     *voicemail_broadcast.ROUTES,
     *webhooks.ROUTES,
     *events.ROUTES,

@@ -21,6 +21,13 @@ class Limits:
     open_ranges: tuple[str, ...] = ()
     """Closed ranges opened for this account: premium, satellite."""
     connect_prompt: bool = True
+    campaign_connect: str = "ivr:welcome"
+    """Where campaigns of type 1 lead that don't say it: ``ivr:NAME``, ``mailbox:N``, ``sip:…``, an extension,
+    ``group:NAME``."""
+    groups: tuple[str, ...] = ()
+    """Groups of phones, each ``NAME:EXTENSION:EXTENSION…``."""
+    abandonment_percent: int = 3
+    """Live answers in 100 that a campaign which connects to people may abandon."""
 
 
 @dataclass(frozen=True, slots=True)

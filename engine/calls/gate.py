@@ -33,7 +33,7 @@ def check(account: Account, number: str, caller_id: str, *, live_calls: int, by_
             f"the account has {live_calls} calls of {account.limits.concurrent_calls} allowed at once",
             rule="concurrent_calls",
         )
-    if not is_extension(number):
+    if not is_extension(number) and not number.startswith("sip:"):
         _check_prefix(account, number)
 
 

@@ -165,7 +165,10 @@ class Call:
 
     def principal(self, conversation: int = 0) -> Leg | None:
         """The party dialled last for a conversation, whose fate is its: a dialled leg, else the only party there is. One
-        that was given up because another of those dialled at the same time answered is not it."""
+        that was given up because another of those dialled at the same time answered is not it. A campaign's call is about
+        its contact, whomever it connected the contact to."""
+        if self.campaign_id is not None and conversation == 0 and (contact := self.leg("customer")) is not None:
+            return contact
         meant = [leg for leg in self.legs.values() if leg.conversation == conversation and leg.role != "monitor"]
         dialled = [leg for leg in meant if leg.role in _DIALLED]
         candidates = dialled or meant

@@ -9,7 +9,8 @@ from engine.calls.model import Call, Leg
 CONTEXTS = {"click_to_call": "click2call", "callback": "callback", "otp": "local_call", "inbound": "inbound",
             "dial": "local_call", "ivr": "inbound", "call_tracking": "inbound", "instant_call": "instant_call",
             "voicemail_broadcast": "voicemail_broadcast", "unknown_number": "inbound", "odr": "click2call",
-            "conference": "inbound", "voicemail": "inbound"}  # fmt: skip
+            "conference": "inbound", "voicemail": "inbound",
+            "campaign_type_0": "local_call_campaign_type_0", "campaign_type_1": "local_call_campaign_type_1"}  # fmt: skip
 """Flow → ``destination_context``."""
 ONE_PER_LEG = frozenset({"voicemail_broadcast"})
 """Flows whose legs are tries at one number: each stands in the call history (request-type document)."""
@@ -107,7 +108,7 @@ def _first(call: Call) -> CallRecord:
         customer_number=call.params.get("customer_number", ""),
         caller_id=call.params.get("caller_id", ""),
         dialed_number=principal.number if principal else _first_dialled(call),
-        call_direction="inbound" if call.direction == "inbound" else "outbound-api",
+        call_direction=_direction(call),
         destination_context=CONTEXTS.get(call.flow, "local_call"),
         dial_status=disposition.dial_status,
         call_status=disposition.call_status,
@@ -126,6 +127,7 @@ def _first(call: Call) -> CallRecord:
         q850=principal.q850 if principal else None,
         hangup_by=principal.hangup_by if principal else None,
         campaign_id=call.campaign_id,
+        list_id=call.params.get("list_id") if call.campaign_id else None,
         reconciled=call.reconciled,
     )
 
@@ -148,7 +150,7 @@ def _transferred(call: Call, conversation: int) -> CallRecord:
         customer_number=customer,
         caller_id=call.params.get("caller_id", ""),
         dialed_number=target.number,
-        call_direction="inbound" if call.direction == "inbound" else "outbound-api",
+        call_direction=_direction(call),
         destination_context=CONTEXTS.get(call.flow, "local_call"),
         dial_status=disposition.dial_status,
         call_status=disposition.call_status,
@@ -166,6 +168,7 @@ def _transferred(call: Call, conversation: int) -> CallRecord:
         q850=target.q850,
         hangup_by=target.hangup_by,
         campaign_id=call.campaign_id,
+        list_id=call.params.get("list_id") if call.campaign_id else None,
         reconciled=target.reconciled,
     )
 
@@ -176,6 +179,12 @@ def _sides(call: Call, target: Leg) -> tuple[str, str]:
     if other is None:
         return target.number, ""
     return (other.number, target.number) if other.role == "agent" else (target.number, other.number)
+
+
+def _direction(call: Call) -> str:
+    if call.campaign_id is not None:
+        return "outbound-campaign"
+    return "inbound" if call.direction == "inbound" else "outbound-api"
 
 
 def _first_dialled(call: Call) -> str:
@@ -191,6 +200,8 @@ def _started(call: Call) -> datetime | None:
 
 def _dtmf(call: Call) -> str:
     legs: list[Leg] = [leg for leg in call.legs.values() if leg.role != "agent" and not leg.conversation]
+    if call.campaign_id is not None:
+        legs = [leg for leg in legs if leg.role == "customer"]
     return "".join(leg.dtmf for leg in legs)
 
 

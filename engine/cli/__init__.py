@@ -32,6 +32,7 @@ COMMANDS = {
     "calls": ("engine.cli.calls", "calls: list, show, replay, hang up"),
     "due": ("engine.cli.due", "what waits to be dialled, and which engines dial it"),
     "tail": ("engine.cli.tail", "what happens, as it happens"),
+    "campaigns": ("engine.cli.campaigns", "campaigns: list, watch, preview, pause, resume, stop"),
     "ivr": ("engine.cli.ivr", "menus: draw, try without a phone, check, reload"),
     "rooms": ("engine.cli.rooms", "conference rooms: make, lock, who is in them, what happened"),
     "tts": ("engine.cli.tts", "text to speech: hear a text, fill the cache, list the voices"),

@@ -202,6 +202,8 @@ def _value(name: str, kind: type, text: str) -> Any:
         return text.lower() in _YES
     if kind is int and text.isascii() and text.isdigit():
         return int(text)
+    if kind is str:
+        return text
     wanted = "on or off" if kind is bool else "a whole number"
     raise InvalidFields({name: f"must be {wanted}"})
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from engine.calls.model import Call
 from engine.config import Config
+from engine.dialer.campaigns import Campaigns
 from engine.dialer.contacts.port import Lists
 from engine.dialer.port import DueCalls
 from engine.media.library.library import Library
@@ -121,6 +122,7 @@ class Context:
     transcripts: TranscriptTable
     otp_templates: OtpTemplates
     lists: Lists
+    campaigns: Campaigns
     due: DueCalls
     tokens: Tokens
     call_book: CallBook
@@ -134,3 +136,5 @@ class Context:
     menu_of: Callable[[str], str | None] = lambda _: None
     """Number → menu."""
     now: Callable[[], datetime] = _utc_now
+    menu_exists: Callable[[str], bool] = lambda _name: False
+    """Whether there is a menu of that name."""

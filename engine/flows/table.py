@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from engine.flows.campaign import TYPE_0, campaign_type_0
 from engine.flows.click_to_call import click_to_call
 from engine.flows.conversation import conversation
 from engine.flows.dial import dial_number
@@ -13,6 +14,7 @@ from engine.flows.voicemail_broadcast import voicemail_broadcast
 from engine.sessions.services import Flow
 
 FLOWS: Mapping[str, Flow] = {
+    TYPE_0: campaign_type_0,
     "callback": click_to_call,
     "click_to_call": click_to_call,
     "conversation": conversation,

@@ -19,7 +19,8 @@ from engine.store.queries import query
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _COUNTRY = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _CALLER_ID = re.compile(r"\d{3,15}", re.ASCII)
-_LEAST = {"concurrent_calls": 0, "agent_ring": 1, "destination_ring": 1, "max_duration": 1, "requests_per_minute": 0}
+_LEAST = {"concurrent_calls": 0, "agent_ring": 1, "destination_ring": 1, "max_duration": 1, "requests_per_minute": 0,
+          "abandonment_percent": 0}  # fmt: skip
 
 
 class AccountAdministration:
@@ -159,4 +160,5 @@ def _checked_limits(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wanted(kind: type, least: int) -> str:
-    return {int: f"a whole number, at least {least}", bool: "true or false"}.get(kind, "a list of words")
+    told = {int: f"a whole number, at least {least}", bool: "true or false", str: "a word"}
+    return told.get(kind, "a list of words")

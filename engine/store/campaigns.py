@@ -12,6 +12,8 @@ from engine.store import rows
 from engine.store.pool import Database
 from engine.store.queries import query
 
+STOPPED = "campaign_stop:"
+"""How what the listener hears begins when a campaign was stopped; its id follows."""
 _FIRST = 500
 """Contacts of the first feeding, in the transaction that makes the campaign."""
 _SCAN = 60.0
@@ -41,14 +43,11 @@ class PgCampaigns:
         return True
 
     async def all(self, account: str | None) -> list[Campaign]:
-        return [_campaign(row) for row in await self._database.fetch("campaigns_of", account)]
+        return [_known(row) for row in await self._database.fetch("campaigns_of", account)]
 
     async def get(self, account: str | None, campaign_id: str) -> Campaign | None:
         row = await self._database.fetchrow("campaign", account, campaign_id)
-        if row is None:
-            return None
-        total = row["contacts"] if row["total"] is None else row["total"]
-        return _campaign({**row, "total": total})
+        return _known(row) if row else None
 
     async def counts(self, campaign: Campaign) -> Counts:
         told: dict[str, dict[str, int]] = {"status": {}, "result": {}, "key": {}}
@@ -61,9 +60,7 @@ class PgCampaigns:
 
     async def lacking(self, account: str, list_id: str, variables: Sequence[str]) -> tuple[int, Sequence[str]]:
         async with self._database.acquire() as connection:
-            row = await connection.fetchrow(
-                query("contacts_lacking"), list_id, account, list(variables), timeout=_SCAN
-            )
+            row = await connection.fetchrow(query("contacts_lacking"), list_id, account, list(variables), timeout=_SCAN)
         return (row["n"], row["numbers"] or ()) if row else (0, ())
 
     async def stop(self, account: str | None, campaign_id: str) -> str | None:
@@ -123,8 +120,11 @@ class PgCampaigns:
         return bool(await self._database.fetchval("campaign_drained", campaign_id))
 
 
+def _known(row: rows.Row) -> Campaign:
+    """One that has not begun has as many contacts as its list has now."""
+    return _campaign({**row, "total": row["contacts"] if row["total"] is None else row["total"]})
+
+
 def _campaign(row: rows.Row) -> Campaign:
     values = {name: row[name] for name in _COLUMNS}
-    return Campaign(
-        **{**values, "announcement": json.loads(row["announcement"]), "rules": json.loads(row["rules"])}
-    )
+    return Campaign(**{**values, "announcement": json.loads(row["announcement"]), "rules": json.loads(row["rules"])})

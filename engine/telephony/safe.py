@@ -12,7 +12,10 @@ from engine.errors import UnsafeValue
 
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_\-]{0,79}"
-_ENDPOINT = re.compile(rf"PJSIP/(?:\+?[0-9]{{1,20}}@)?{_NAME}")
+_ENDPOINT = re.compile(
+    rf"PJSIP/(?:\+?[0-9]{{1,20}}@)?{_NAME}"
+    rf"|PJSIP/{_NAME}/sip:[A-Za-z0-9_.+\-]{{1,64}}@[A-Za-z0-9][A-Za-z0-9.\-]{{0,252}}(?::[0-9]{{1,5}})?"
+)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]{0,149}")
 _VARIABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]{0,79})(?:\([A-Za-z0-9_\-:.]{0,80}\))?")
 _VALUE = re.compile(r"[A-Za-z0-9 _.:+@/=*#~\-]{0,1024}")
@@ -37,7 +40,7 @@ def number(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """A dial string: ``PJSIP/name`` or ``PJSIP/number@name``, and no other technology."""
+    """A dial string: ``PJSIP/name``, ``PJSIP/number@name`` or ``PJSIP/name/sip:user@host``, and no other technology."""
     return _checked(_ENDPOINT, text, "endpoint")
 
 

@@ -52,6 +52,8 @@ class Dial:
     """Letters and digits, shown beside ``caller_id``."""
     private: bool = False
     """The party is not shown who calls."""
+    trunk: str = ""
+    """Over which ``number`` is reached when it is a SIP URI; the route table knows none."""
 
 
 async def dial(session: Session, options: Dial) -> Leg:
@@ -78,7 +80,7 @@ def _attempt(session: Session, options: Dial) -> Leg:
         gate.check(
             session.account, options.number, options.caller_id, live_calls=others, by_phone=options.by_phone
         )  # fmt: skip
-        target = endpoint(session.services.routes.current(), options.number, session.account.account)
+        target = _target(session, options)
     except NoRoute:
         session.record(Kind.CALL_REFUSED, rule="route", number=options.number)
         raise Forbidden("no route leads to the number", rule="route") from None
@@ -86,6 +88,13 @@ def _attempt(session: Session, options: Dial) -> Leg:
         session.record(Kind.CALL_REFUSED, rule=refusal.rule, number=options.number)
         raise
     return session.new_leg(options.role, options.number, target, attempt=options.attempt, **options.known)
+
+
+def _target(session: Session, options: Dial) -> str:
+    """The dial string. Raises NoRoute."""
+    if options.number.startswith("sip:"):
+        return f"PJSIP/{options.trunk}/{options.number}"
+    return endpoint(session.services.routes.current(), options.number, session.account.account)
 
 
 async def announce(session: Session, options: Dial) -> Leg:

@@ -33,6 +33,12 @@ TYPES = (
     "room.recording_stopped",
     "room.recording_ready",
     "room.recording_failed",
+    "campaign.created",
+    "campaign.started",
+    "campaign.paused",
+    "campaign.resumed",
+    "campaign.completed",
+    "campaign.stopped",
 )
 FAMILIES = ("call.*", "recording.*", "transcript.*", "campaign.*", "room.*")
 """Stand for every type that begins so, also for those to come."""

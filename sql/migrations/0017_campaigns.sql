@@ -221,6 +221,7 @@ CREATE FUNCTION campaign_feed(p_campaign text, p_most int) RETURNS int LANGUAGE 
 DECLARE
     v_campaign campaigns;
     v_spacing  interval;
+    v_base     timestamptz;
     v_last     bigint;
     v_fed      int;
 BEGIN
@@ -236,14 +237,18 @@ BEGIN
               UNION ALL SELECT 0, 0 LIMIT 1) AS held
         WHERE id = p_campaign
         RETURNING campaigns.* INTO v_campaign;
+    ELSIF (SELECT count(*) FROM (SELECT FROM due_calls WHERE lane = p_campaign AND state = 'due' AND attempt = 0
+                                 LIMIT p_most / 2) AS found) >= p_most / 2 THEN
+        RETURN 0;
     END IF;
     v_spacing := interval '1 minute' / v_campaign.calls_per_minute * 0.8;
+    v_base := greatest(clock_timestamp(), (SELECT max(due_at) FROM due_calls
+                                           WHERE lane = p_campaign AND state = 'due' AND attempt = 0));
 
     WITH chunk AS MATERIALIZED (
-        SELECT id, number, name, fields, row_number() OVER (ORDER BY id) AS n
-        FROM (SELECT * FROM contacts
-              WHERE list = v_campaign.list AND id > v_campaign.fed_to AND id <= v_campaign.last_contact
-              ORDER BY id LIMIT p_most) AS next
+        SELECT id, number, name, fields FROM contacts
+        WHERE list = v_campaign.list AND id > v_campaign.fed_to AND id <= v_campaign.last_contact
+        ORDER BY id LIMIT p_most
     ), judged AS (
         SELECT chunk.*, CASE
             WHEN EXISTS (SELECT FROM dnd_numbers AS d WHERE d.list = v_campaign.dnd_list AND d.number = chunk.number) THEN 'DND'
@@ -255,10 +260,10 @@ BEGIN
         SELECT p_campaign, 'campaign', v_campaign.account, p_campaign, id, number,
                jsonb_build_object('name', name, 'fields', fields),
                CASE WHEN result IS NULL THEN 'due' ELSE 'done' END,
-               clock_timestamp() + (n - 1) * v_spacing, v_campaign.ends_at,
+               v_base + (row_number() OVER (PARTITION BY result IS NULL ORDER BY id) - 1) * v_spacing, v_campaign.ends_at,
                1 + v_campaign.max_retries, v_campaign.retry_seconds, v_campaign.retry_on,
                result, CASE WHEN result IS NOT NULL THEN clock_timestamp() END
-        FROM judged ORDER BY n
+        FROM judged ORDER BY id
         ON CONFLICT (campaign_id, contact_id) WHERE kind = 'campaign' DO NOTHING
     )
     SELECT max(id), count(*) INTO v_last, v_fed FROM chunk;

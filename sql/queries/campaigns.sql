@@ -30,7 +30,7 @@ SELECT due_wake($1, now());
 SELECT pg_notify('trunkline_changed', 'due_calls');
 
 -- name: campaigns_of
-SELECT * FROM campaigns
+SELECT campaigns.*, (SELECT contacts FROM contact_lists WHERE n = campaigns.list) AS contacts FROM campaigns
 WHERE ($1::text IS NULL OR account = $1) AND deleted_at IS NULL
 ORDER BY created_at, id;
 

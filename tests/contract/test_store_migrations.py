@@ -127,4 +127,4 @@ async def test_months_ahead_get_partitions_and_take_what_the_default_had(dsn: st
         " WHERE inhparent = 'cdr'::regclass"
     )
     await connection.close()
-    assert {row["n"] for row in indexes} == {3}
+    assert {row["n"] for row in indexes} == {4}

@@ -224,6 +224,7 @@ class World:
         self.transcripts = FakeTranscripts()
         self.templates = FakeOtpTemplates()
         self.lists: Any = None
+        self.campaigns: Any = None
         self.due = FakeDue()
         self.hooks = FakeHooks()
         first, second = (self.store.identities[name] for name in (("account_1", AUTH), ("account_2", AUTH_2)))
