@@ -250,7 +250,7 @@ class World:
         return Context(
             config, store, store, store, store, self.engine, self.hooks, self.sender,
             media.library(config, self.media), media.objects(config), self.transcripts, self.templates, self.lists,
-            due=self.due, rooms=RoomDesk(store, LiveRooms({}), store), tokens=self.tokens, call_book=self.call_book, devices=self.devices, feed=self.feed,
+            campaigns=self.campaigns, due=self.due, rooms=RoomDesk(store, LiveRooms({}), store), tokens=self.tokens, call_book=self.call_book, devices=self.devices, feed=self.feed,
             codes=self.engine.codes, registry=self.registry, now=lambda: self.time,
         )  # fmt: skip
 

@@ -160,6 +160,8 @@ def test_every_route_is_in_the_page_of_the_api():
     text = text.replace("accounts/1234", "accounts/{account_id}").replace("79-5C-7D-28-1B-B3", "{mac_address}")
     text = text.replace("3fa85f64-5717-4562-b3fc-2c963f66afa6", "{call_id}")
     text = text.replace("27613f3e-6f4b-505e-be2b-b1b5052e5045", "{leg_id}")
+    text = text.replace("campaigns/CMcc0cb33a01", "campaigns/{campaign_id}")
+    text = text.replace("campaign_lists/LSdb6a12e1f1", "campaign_lists/{list_id}")
     for route in ROUTES:
         assert f'"$API{route.path}' in text, route.path
 

@@ -50,13 +50,27 @@ def test_endpoint_is_no_second_dial_string(text: str) -> None:
             safe.endpoint(candidate)
 
 
-@pytest.mark.parametrize("text", ["PJSIP/101", "PJSIP/15551234567@carrier", "PJSIP/+4930123@my-trunk_2"])
+@pytest.mark.parametrize(
+    "text",
+    ["PJSIP/101", "PJSIP/15551234567@carrier", "PJSIP/+4930123@my-trunk_2", "PJSIP/carrier/sip:bot@127.0.0.1:5090"],
+)
 def test_endpoint_passes(text: str) -> None:
     assert safe.endpoint(text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["Local/1@a", "SIP/1", "PJSIP/", "PJSIP/a@b@c", "PJSIP/1/sip:x@y", "pjsip/101", "PJSIP/-"]
+    "text",
+    [
+        "Local/1@a",
+        "SIP/1",
+        "PJSIP/",
+        "PJSIP/a@b@c",
+        "PJSIP/1/sip:x@y;z",
+        "PJSIP/1/sip:x&PJSIP/2",
+        "PJSIP/1/sip:x@y,60",
+        "pjsip/101",
+        "PJSIP/-",
+    ],
 )
 def test_endpoint_refuses(text: str) -> None:
     with pytest.raises(UnsafeValue):
