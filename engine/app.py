@@ -173,7 +173,8 @@ class Engine:
         self.device_watch = DeviceWatch(
             self.devices, self.managers, {phone.extension: phone.account for phone in config.softphones}
         )
-        self.feed = Feed(PgFeed(self.database), config.engine_id)
+        self.feed_log = PgFeed(self.database)
+        self.feed = Feed(self.feed_log, config.engine_id)
         self.hooks = PgHooks(self.database)
         self.sender = Sender(Guard(config.webhooks.allow), ca=config.webhooks.ca)
         self.deliveries = Worker(self.hooks, self.sender)
@@ -343,6 +344,7 @@ class Engine:
             await self.routes.seed()
             await self.routes.start()
             await self.accounts.start()
+            await self.feed_log.begin(self.config.engine_id)
             await self.calls.start()
             await self.journal.drained.wait()
             await self.due.restart(self.config.engine_id)

@@ -178,10 +178,14 @@ class Arrivals:
         return _inbound(registry.services.routes.current(), menu, account, params, room_of)
 
     def leads_to(self, routes: Sequence[Route], account: str, code: str) -> tuple[str, dict[str, str]] | None:
-        """The flow, with its parameters, that somebody meets who dials ``code``: a menu, or where an inbound number's own
-        route leads. None: no flow."""
+        """The flow, with its parameters, that somebody meets who dials ``code``: a menu, a conference room, or where an
+        inbound number's own route leads. None: no flow."""
         if menu := self.menu_of(code):
             return "ivr", {"menu": menu}
+        if self.rooms and (room := self.rooms.by_extension(account, code)):
+            return "conference", {"room": room}
+        if self.rooms and (found := self.rooms.by_number(code)) and found[1] == account:
+            return "conference", {"room": found[0]}
         if any(each.direction == "inbound" and each.prefix == code and each.kind == "flow" for each in routes):
             flow, owner, params = _inbound(routes, None, account, {"dialed": code})
             return (flow, params) if owner == account else None

@@ -31,5 +31,9 @@ class PgFeed:
     async def attend(self, engine: str) -> None:
         await self._database.fetchval("feed_attend", engine)
 
+    async def begin(self, engine: str) -> None:
+        """Nobody listens at this engine: it has just started."""
+        await self._database.fetchval("feed_begin", engine)
+
     async def leave(self, engine: str) -> None:
         await self._database.fetchval("feed_leave", engine)

@@ -33,5 +33,9 @@ INSERT INTO feed_readers (engine) VALUES ($1) ON CONFLICT DO NOTHING;
 -- name: feed_leave
 DELETE FROM feed_readers WHERE engine = $1;
 
+-- name: feed_begin
+-- An engine that starts has no listeners; and whoever tails asks from time to time anyway.
+DELETE FROM feed_readers WHERE engine = $1 OR engine LIKE 'tail-%';
+
 -- name: forget_feed_notes
 DELETE FROM feed_notes WHERE created_at < now() - interval '7 days';

@@ -285,6 +285,24 @@ async def test_rooms_and_campaigns_are_told_with_and_without_a_hook(database: Da
     assert await told(feed, account="account_2") == []
 
 
+async def test_a_rooms_event_log_is_told(dsn: str, database: Database, accounts: PgAccounts) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("INSERT INTO rooms (id, account, name) VALUES ('ROOM1', 'account_2', 'x')")
+    happened = 'SELECT room_happened(\'ROOM1\', $1, now(), NULL, \'{"from": "WEB", "connected_count": 2}\')'
+    for kind in ("room.entered", "room.muted", "room.opened"):
+        await connection.execute(happened, kind)
+    await connection.close()
+    feed = PgFeed(database)
+    page = await feed.page(0, await feed.position(), "account_2", 9)
+    assert [each.type for each in page] == ["room.entered", "room.muted", "room.opened"]
+    assert (page[0].data["room_id"], page[0].data["action"], page[0].data["connected_count"]) == (
+        "ROOM1",
+        "ENTER_ROOM",
+        2,
+    )
+    assert await told(feed) == []
+
+
 async def test_ids_become_visible_in_their_order(dsn: str, database: Database) -> None:
     """Whoever draws ids holds the next one off until it has committed: a reader that has seen an id has seen all before."""
     slow, quick = [await asyncpg.connect(dsn) for _ in range(2)]
