@@ -12,7 +12,7 @@ import pytest
 from engine.config import AsteriskServer
 from engine.errors import Gone, LinkDown, RequestTimedOut
 from engine.telephony.ari.switch import AriSwitch
-from engine.telephony.events import ChannelEntered, ChannelUp, LinkLost, LinkRestored
+from engine.telephony.events import ChannelEntered, ChannelGone, ChannelUp, LinkLost, LinkRestored
 from engine.testkit.asterisks import TRUNK, Asterisks, asterisks
 from engine.testkit.proxy import FaultProxy
 from tests.contract.switches import Heard
@@ -187,6 +187,7 @@ async def test_a_release_without_requests_on_websockets_is_asked_over_http(
     await heard.wait(ChannelUp, call)
     await asyncio.gather(*(switch.channels() for _ in range(100)))
     await switch.hangup(call)
+    await heard.wait(ChannelGone, call)
     with pytest.raises(Gone):
         await switch.play(call, "never", ["sound:beep"])
     await switch.stop()

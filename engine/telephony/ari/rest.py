@@ -38,17 +38,19 @@ class RestSockets:
         self._timeout = timeout
         self._turns = asyncio.Semaphore(TURNS)
         self._sockets: list[_Socket] = []
-        self._retired: list[_Socket] = []
-        """Kept until the session is closed, and they with it."""
+        self._all: list[_Socket] = []
         self._readers: list[asyncio.Task[None]] = []
         self.broken = asyncio.Event()
 
     async def open(self, http: AriHttp, url: str, app: str) -> None:
         """Raises LinkDown, RequestTimedOut."""
-        opened = await asyncio.gather(*(http.websocket(url, {"app": f"{app}.rest{n}"}) for n in range(SOCKETS)))
-        for socket in map(_Socket, opened):
-            self._sockets.append(socket)
-            self._readers.append(asyncio.create_task(self._read(socket), name="ari-rest-reader"))
+        await asyncio.gather(*(self._open(http, url, f"{app}.rest{n}") for n in range(SOCKETS)))
+
+    async def _open(self, http: AriHttp, url: str, app: str) -> None:
+        socket = _Socket(await http.websocket(url, {"app": app}))
+        self._all.append(socket)
+        self._sockets.append(socket)
+        self._readers.append(asyncio.create_task(self._read(socket), name="ari-rest-reader"))
 
     async def request(self, method: str, uri: str, body: Mapping[str, Any] | None) -> Reply:
         """``uri`` is relative to ``/ari/``, with its query. The deadline counts from the request's turn on. Raises
@@ -68,7 +70,6 @@ class RestSockets:
         """Ask nothing more of one that left a request without an answer: the next would wait behind it."""
         if socket in self._sockets:
             self._sockets.remove(socket)
-            self._retired.append(socket)
         if not self._sockets:
             self.broken.set()
 
@@ -77,6 +78,7 @@ class RestSockets:
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        await asyncio.gather(*(socket.close() for socket in self._all), return_exceptions=True)
 
     async def _read(self, socket: "_Socket") -> None:
         try:
@@ -125,6 +127,13 @@ class _Socket:
     def _take(self, frame: Mapping[str, Any]) -> None:
         if frame["type"] == "RESTResponse" and (answer := self._waiting.get(frame["request_id"])):
             _settle(answer, (frame["status_code"], frame.get("message_body", "")))
+
+    async def close(self) -> None:
+        """Without a goodbye, which a far side that is away would not return."""
+        transport = self._socket.get_extra_info("transport")
+        if transport is not None:
+            transport.abort()
+        await self._socket.close()
 
     def fail(self) -> None:
         for answer in self._waiting.values():
