@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from engine import ids
 from engine.calls import disposition
 from engine.calls.events import Kind
@@ -21,6 +23,8 @@ from engine.verbs.dial import Dial, dial
 from engine.verbs.hangup import hangup
 from engine.verbs.play import play
 
+log = structlog.get_logger(__name__)
+
 BACK = "*"
 """The key with which a transferer drops the target."""
 
@@ -32,18 +36,28 @@ async def carry_out(session: Session) -> None:
         return
     conversation.changing += 1
     try:
-        if transfer.how == "attended":
-            await _attended(session, conversation, transfer)
-        elif transfer.how == "merge":
-            await _merge(session, conversation, transfer)
-        elif transfer.how == "retrieve":
-            await _retrieve(session, conversation, transfer)
-        else:
-            await _blind(session, conversation, transfer)
+        await _carry_out(session, conversation, transfer)
+    except TelephonyError as error:
+        log.warning("transfer_failed", request_id=session.call.request_id, error=repr(error))
+        session.record(Kind.CALL_TRANSFER_FAILED, reason="error", target=None)
+        alone = sum(leg.alive for leg in conversation.parties) < 2  # noqa: PLR2004
+        conversation.given_up = alone and session.call.slot is None
     finally:
-        session.consult = None
+        if session.call.transfer is None or session.call.transfer is transfer:
+            session.consult = None
         conversation.changing -= 1
         session.waiters.wake()
+
+
+async def _carry_out(session: Session, conversation: Conversation, transfer: Transfer) -> None:
+    if transfer.how == "attended":
+        await _attended(session, conversation, transfer)
+    elif transfer.how == "merge":
+        await _merge(session, conversation, transfer)
+    elif transfer.how == "retrieve":
+        await _retrieve(session, conversation, transfer)
+    else:
+        await _blind(session, conversation, transfer)
 
 
 def options_of(session: Session, told: Mapping[str, Any]) -> Dial:
@@ -118,8 +132,10 @@ async def _not_there(session: Session, conversation: Conversation, transferee: L
     if transferee.up:
         await _try(take_out(session, transferee))
         prompts = session.services.prompts
-        await play(session, transferee, *prompts.get(reason, prompts["failed"]), longest=15)
-    conversation.parties = [transferee, target]
+        heard = prompts.get(reason, prompts["failed"])
+        await play(session, transferee, *heard, longest=15, stop_when=lambda: session.call.transfer is not None)
+    if session.call.transfer is None:
+        conversation.parties = [transferee, target]
 
 
 async def _merge(session: Session, conversation: Conversation, transfer: Transfer) -> None:
@@ -180,14 +196,16 @@ async def _attended(session: Session, conversation: Conversation, transfer: Tran
     await asyncio.wait([dialing])
     target = consult.target
     assert target is not None
+    consult.swapped = target.held_from is not None
     if target.up and transferer.alive and transferee.alive:
         await _talk(session, consult, bridge)
     await _decide(session, conversation, consult, transfer, bridge)
 
 
 async def _move(session: Session, leg: Leg, bridge: str) -> None:
-    await _try(take_out(session, leg))
-    await _try(put_in(session, leg, bridge))
+    if session.joined.get(leg.channel_id) != bridge:
+        await _try(take_out(session, leg))
+        await _try(put_in(session, leg, bridge))
 
 
 async def _dial(session: Session, consult: Consult, transfer: Transfer, bridge: str) -> None:

@@ -13,9 +13,11 @@ class Conversation:
     bridge: str
     parties: list[Leg] = field(default_factory=list)
     changing: int = 0
+    given_up: bool = False
+    """Who is left is left with nobody."""
 
     def over(self) -> bool:
-        return not self.changing and not all(leg.alive for leg in self.parties)
+        return not self.changing and (self.given_up or not all(leg.alive for leg in self.parties))
 
     def others(self, leg: Leg) -> list[Leg]:
         return [each for each in self.parties if each is not leg and each.alive]

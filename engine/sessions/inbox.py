@@ -69,7 +69,7 @@ class Order:
 
 @dataclass(slots=True)
 class Inbox:
-    """One call's orders; a job of the call does them while there are any."""
+    """One call's orders; a job of the call does them while there are any. What comes between two flows waits."""
 
     orders: deque[Order] = field(default_factory=deque)
     working: bool = False
@@ -81,24 +81,42 @@ class Inbox:
             raise StateConflict(str(Unsupported("control from outside")))
         if session.closing or session.stop_reason is not None or not session.call.alive:
             raise StateConflict("the call is ending")
-        if session.background is None:
+        if session.task is None:
             raise Unavailable("the call is not under way yet", retry_after=1)
         order.ends = asyncio.get_running_loop().time() + order.within
         self.orders.append(order)
-        if not self.working:
-            self.working = True
-            session.spawn(self._work(session), "inbox")
+        self.begin(session)
+
+    def begin(self, session: "Session") -> None:
+        """Do what there is, if the call has a flow for it to be a job of."""
+        if self.working or not self.orders or session.background is None:
+            return
+        work = self._work(session)
+        try:
+            job = session.spawn(work, "inbox")
+        except RuntimeError:  # the flow is just ending
+            work.close()
+            return
+        self.working = True
+        job.add_done_callback(lambda _: self._stopped())
 
     async def _work(self, session: "Session") -> None:
-        try:
-            while self.orders:
-                await _do(session, self.orders[0])
+        while self.orders:
+            order = self.orders[0]
+            try:
+                await _do(session, order)
+            finally:
+                order.refuse(StateConflict("the call has gone elsewhere"))
                 self.orders.popleft()
-        finally:
-            self.working = False
-            for order in self.orders:
-                order.refuse(StateConflict("the call has ended"))
-            self.orders.clear()
+
+    def _stopped(self) -> None:
+        """Also when the job was cancelled before it began."""
+        self.working = False
+
+    def close(self) -> None:
+        """The call is over: what was not done will not be."""
+        while self.orders:
+            self.orders.popleft().refuse(StateConflict("the call has ended"))
 
 
 async def _do(session: "Session", order: Order) -> None:

@@ -138,7 +138,7 @@ def _hold(session: Session, event: t.HoldChanged) -> None:
 
 def _transfer_requested(session: Session, event: t.TransferRequested) -> None:
     leg = leg_of(session, event.channel.id)
-    if leg and leg.up and session.background is not None:
+    if leg and leg.up and session.background is not None and not session.diverted and session.stop_reason is None:
         session.spawn(refer(session, leg, event), "refer")
 
 

@@ -25,6 +25,9 @@ from engine.telephony.port import Switch
 
 log = structlog.get_logger(__name__)
 
+GRACE = 1.0
+"""Seconds beyond an order's own time after which nobody waits for its answer."""
+
 Arrive = Callable[["Registry", t.ChannelEntered], None]
 """What is done with a channel that the dialplan sent into our application."""
 
@@ -234,7 +237,11 @@ class Registry:
         if session is None:
             raise NotFound("no such live call")
         session.inbox.put(session, order)
-        return await order.outcome
+        try:
+            async with asyncio.timeout(order.within + GRACE):
+                return await order.outcome
+        except TimeoutError:
+            raise Unavailable("the call did not take the command in time", retry_after=2) from None
 
     def abandon(self) -> Sequence[asyncio.Task[None]]:
         """Leave every call as it is in Asterisk, for the next engine to adopt."""

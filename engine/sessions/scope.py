@@ -51,6 +51,7 @@ async def run(session: Session, flow: Flow) -> None:
         reason, result = await _run_flow(session, flow)
     finally:
         session.services.codes.discard(session.call.request_id)
+        session.inbox.close()
     if reason != ABANDONED:
         session.closing = True
         await _leave_by_door(session, reason, result)
@@ -146,6 +147,7 @@ async def _with_background(session: Session, flow: Flow) -> str | None:
     try:
         async with asyncio.TaskGroup() as tasks:
             session.background = tasks
+            session.inbox.begin(session)
             result = await flow(session, params)
             for job in session.jobs:
                 job.cancel()

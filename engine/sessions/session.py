@@ -60,8 +60,8 @@ class Session:
     """Leg → how many of the keys that its party pressed a verb has taken."""
     stale: set[str] = field(default_factory=set)
     """Playbacks that the last process left running."""
-    playing: dict[str, str] = field(default_factory=dict)
-    """Channel → the playback that runs on it: no bridge takes the channel until it is over."""
+    playing: dict[str, set[str]] = field(default_factory=dict)
+    """Channel → the playbacks that run on it: a bridge that is to take the channel blocks until they are over."""
     talking: set[str] = field(default_factory=set)
     """Channels whose parties speak, where talk detection is set."""
     bridges: set[str] = field(default_factory=set)

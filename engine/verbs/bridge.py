@@ -6,6 +6,7 @@ from engine.errors import TelephonyError
 from engine.sessions.conversation import Conversation
 from engine.sessions.session import Session
 from engine.verbs import features
+from engine.verbs.play import quiet
 
 
 async def join(session: Session, bridge: str, *legs: Leg) -> bool:
@@ -16,6 +17,9 @@ async def join(session: Session, bridge: str, *legs: Leg) -> bool:
     ]
     try:
         await make_bridge(session, bridge)
+        for leg in legs:
+            if leg.channel_id in newcomers:
+                await quiet(session, leg)
         if newcomers:
             await session.switch.bridge_add(bridge, *newcomers)
     except TelephonyError:

@@ -14,6 +14,7 @@ from engine.sessions.session import Session
 STARTS_WITHIN = 5.0
 """Seconds. Asterisk does not tell of every playback that fails, so that each has a deadline."""
 STOPS_WITHIN = 1.0
+LETS_GO_WITHIN = 3.0
 MOST_AT_ONCE = 50
 """Media URIs of one request to Asterisk; what is repeated more often is asked for again."""
 
@@ -85,7 +86,8 @@ async def _play(
     told: dict[str, Any] = {"note": note} if note else {}
     session.record(Kind.PLAY_STARTED, leg=leg.n, playback=playback, media=list(media), **told)
     completed = False
-    session.playing[leg.channel_id] = playback
+    playing = session.playing.setdefault(leg.channel_id, set())
+    playing.add(playback)
     try:
         await session.switch.play(leg.channel_id, playback, media)
         await session.until(
@@ -97,8 +99,7 @@ async def _play(
         completed = False
     finally:
         await _stop(session, leg, playback)
-        if session.playing.get(leg.channel_id) == playback:
-            del session.playing[leg.channel_id]
+        playing.discard(playback)
         session.record(Kind.PLAY_ENDED, leg=leg.n, playback=playback, completed=completed)
     return Played(completed)
 
@@ -106,10 +107,10 @@ async def _play(
 async def quiet(session: Session, leg: Leg) -> None:
     """Stop what plays to a party, and wait until Asterisk has let go of the channel: a bridge that was to take it before
     would block."""
-    playback = session.playing.get(leg.channel_id)
-    if playback is not None and leg.up:
-        await session.attempt(session.switch.stop_play(playback))
-        await session.until(lambda: session.playing.get(leg.channel_id) != playback or not leg.up, STOPS_WITHIN)
+    playing = session.playing.get(leg.channel_id)
+    if playing and leg.up:
+        await session.attempt(*(session.switch.stop_play(playback) for playback in playing))
+        await session.until(lambda: not playing - session.finished.keys() or not leg.up, LETS_GO_WITHIN)
 
 
 async def _stop(session: Session, leg: Leg, playback: str) -> None:
