@@ -4,13 +4,14 @@ import argparse
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from engine.api.views import call_view, event_view
 from engine.calls.events import Event
 from engine.calls.model import Call, replay
 from engine.calls.record import CallRecord
+from engine.calls.states import CallState
 from engine.cli import database, live_control
 from engine.cli.options import add_config
 from engine.cli.output import add_json, as_json, table
@@ -18,6 +19,7 @@ from engine.commands.replay import differences
 from engine.errors import NotFound, StateConflict, Unavailable
 from engine.ids import is_request_id
 from engine.store.calls import PgCalls
+from engine.store.due import PgDue
 from engine.store.operators import Operators
 from engine.store.pool import Database
 
@@ -201,11 +203,15 @@ def _tell(arguments: argparse.Namespace, events: Sequence[Event], row: Mapping[s
 
 async def _hangup(arguments: argparse.Namespace, store: Database) -> int:
     request_id, operators = arguments.request_id, Operators(store)
-    if replay(await _events(store, request_id)).ended_at is not None:
+    call = replay(await _events(store, request_id))
+    if call.ended_at is not None:
         raise StateConflict(f"call {request_id} has ended already")
     if arguments.leg:
         return await live_control.order(arguments, store, "hangup", {})
-    await operators.ask_hangup(request_id)
+    scheduled = call.state is CallState.SCHEDULED
+    due = PgDue(store, "")
+    if not scheduled or await due.cancel(call.account, request_id, at=datetime.now(UTC)) is not None:
+        await operators.ask_hangup(request_id)
     reason = await _end_of(operators, request_id)
     if arguments.json:
         as_json({"request_id": request_id, "end_reason": reason})

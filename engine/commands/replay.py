@@ -65,7 +65,8 @@ def _leg(leg: Leg) -> dict[str, Any]:
 
 def _records(call: Call, stored: Sequence[CallRecord]) -> list[str]:
     refused = call.end_reason == "gate" and not call.legs
-    made = () if refused else records(call)
+    never_due = call.scheduled_at is not None and call.placed_at is None
+    made = () if refused or never_due else records(call)
     if len(made) != len(stored):
         return [f"CDRs: {len(stored)} in the database, {len(made)} in the replay"]
     return [

@@ -73,6 +73,7 @@ async def test_a_callback_is_dialled_at_its_time_and_not_before(stack):
     assert (row["destination_context"], row["call_direction"]) == ("callback", "outbound-api")
     assert (row["agent_number"], row["customer_number"], row["dial_status"]) == (agent, customer, "ANSWER")
     assert row["call_duration"] < 30
+    await stack.trunkline("calls", "replay", request_id)
 
 
 async def test_a_changed_callback_is_dialled_as_it_was_changed(stack):
@@ -114,10 +115,12 @@ async def test_a_deleted_callback_is_not_dialled(stack):
 
 
 async def test_other_ways_to_cancel_one(stack):
-    by_query, by_call = await made(stack), await made(stack)
+    by_query, by_call, by_command = [await made(stack) for _ in range(3)]
     (await stack.api.request("DELETE", f"/api/callback?request_id={by_query}")).expect(200)
     (await stack.api.hang_up(by_call)).expect(200)
-    for request_id in (by_query, by_call):
+    assert "cancelled" in await stack.trunkline("calls", "hangup", by_command)
+    await stack.trunkline("calls", "replay", by_command)
+    for request_id in (by_query, by_call, by_command):
         assert (await stack.api.call(request_id))["end_reason"] == "cancelled"
         assert request_id not in await scheduled(stack)
     (await stack.api.hang_up(by_call)).expect(409)
