@@ -122,7 +122,7 @@ async def _history_is_told(stack, room, found):
 async def dial_in(stack, room, *keys, hangup_after=0, called=None):
     """The network calls the room's number and presses keys; (caller, request id)."""
     caller = numbers.plain()
-    script = [(1.2, each) for each in keys]
+    script = [(0.6, each) for each in keys]
     stack.dial_in(called or stack.json["numbers"]["room"], caller, script=script, hangup_after=hangup_after)
     return caller, (await begun(stack, caller))["request_id"]
 
