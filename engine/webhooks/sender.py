@@ -5,7 +5,7 @@ no redirects, no proxy, no cookies, no credentials, caps on time and size. Bodie
 """
 
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +82,25 @@ class Sender:
 
         Raises FetchFailed, whose text may be told to whoever gave the URL.
         """
+        async with self._got(url, max_bytes, types) as answer:
+            return Fetched(await _read(answer, max_bytes), _type(answer))
+
+    async def pieces(self, url: str, *, max_bytes: int, types: Collection[str] = ()) -> AsyncGenerator[bytes, None]:
+        """As ``fetch``, a piece at a time, so that many at once need little memory."""
+        size = 0
+        async with self._got(url, max_bytes, types) as answer:
+            async for piece in answer.content.iter_chunked(_PIECE):
+                size += len(piece)
+                if size > max_bytes:
+                    raise FetchFailed(f"is over {max_bytes} bytes")
+                yield piece
+
+    @asynccontextmanager
+    async def _got(self, url: str, max_bytes: int, types: Collection[str]) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with self._request("GET", url, FETCH_TOTAL, headers={"Accept-Encoding": "identity"}) as answer:
                 _acceptable(answer, max_bytes, types)
-                return Fetched(await _read(answer, max_bytes), _type(answer))
+                yield answer
         except (AddressRefused, urls.BadUrl, aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchFailed(reason(error)) from error
 

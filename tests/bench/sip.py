@@ -26,7 +26,7 @@ _HEADERS = re.compile(
 )
 _SHORT = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id", b"m": b"contact"}
 _MEDIA = re.compile(rb"^m=audio (\d+)", re.MULTILINE)
-_PACKETS = 15
+_PACKETS = 40
 _USER = re.compile(rb"sips?:([^@;>]*)@")
 
 

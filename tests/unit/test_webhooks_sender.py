@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -270,9 +271,18 @@ async def test_the_systems_resolver_knows_localhost(receiver):
 
 
 async def fetch(receiver, *, max_bytes=1000, types=("audio/",), path="/a.wav"):
+    """At once and in pieces: both give the same, or are refused for the same reason."""
     made, _ = sender()
+    asked = {"url": f"http://media.example:{receiver.port}{path}", "max_bytes": max_bytes, "types": types}
     async with made:
-        return await made.fetch(f"http://media.example:{receiver.port}{path}", max_bytes=max_bytes, types=types)
+        try:
+            found = await made.fetch(**asked)
+        except FetchFailed as refusal:
+            with pytest.raises(FetchFailed, match=re.escape(str(refusal))):
+                [piece async for piece in made.pieces(**asked)]
+            raise
+        assert b"".join([piece async for piece in made.pieces(**asked)]) == found.body
+        return found
 
 
 def audio(body, **headers):
@@ -324,7 +334,7 @@ async def test_a_file_comes_with_status_200_or_not_at_all(receiver, status):
     receiver.answer = lambda _: web.Response(status=status, headers={"Location": "/b.wav"} if status == 302 else {})
     with pytest.raises(FetchFailed, match=str(status)):
         await fetch(receiver)
-    assert len(receiver.got) == 1
+    assert len(receiver.got) == 2
 
 
 async def test_a_file_inside_is_refused():
