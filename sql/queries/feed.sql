@@ -1,5 +1,5 @@
 -- name: feed_position
-SELECT greatest(coalesce((SELECT max(id) FROM call_events WHERE id IS NOT NULL), 0), coalesce((SELECT max(id) FROM feed_notes), 0));
+SELECT feed_position();
 
 -- name: feed_page
 -- What happened in ($1, $2], at most $4 lines, of one account or ($3 null) of all. An end comes with the last CDR of its call.
@@ -38,4 +38,5 @@ DELETE FROM feed_readers WHERE engine = $1;
 DELETE FROM feed_readers WHERE engine = $1 OR engine LIKE 'tail-%';
 
 -- name: forget_feed_notes
+WITH untold AS (DELETE FROM feed_pending WHERE at < now() - interval '7 days')
 DELETE FROM feed_notes WHERE created_at < now() - interval '7 days';

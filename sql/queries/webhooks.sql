@@ -67,7 +67,7 @@ WITH target AS (
     SELECT NULL, $6 WHERE $6 IS NOT NULL
 ), noted AS (
     -- The live feed tells of rooms and campaigns whether there is a hook or not.
-    INSERT INTO feed_notes (account, type, at, data)
+    INSERT INTO feed_pending (account, type, at, data)
     SELECT $1, $2, $4, $5::jsonb
     WHERE $6::text IS NULL AND $7::text IS NULL AND split_part($2, '.', 1) IN ('room', 'campaign')
 ), number AS (

@@ -303,6 +303,30 @@ async def test_a_rooms_event_log_is_told(dsn: str, database: Database, accounts:
     assert await told(feed) == []
 
 
+async def test_a_campaigns_states_are_told(dsn: str, database: Database, accounts: PgAccounts) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "INSERT INTO campaigns (id, account, name, type, list_id, list, caller_id, announcement, starts_at, ends_at, time_zone,"
+        " calls_per_minute, max_retries, retry_seconds, retry_on)"
+        " VALUES ('CM0123456789', 'account_1', 'x', 0, 'LS1', 1, '1', '{}', now(), now() + interval '1 day', 'UTC', 60, 0, 1, '{}')"
+    )
+    for state in ("running", "paused", "running", "completed"):
+        await connection.execute("UPDATE campaigns SET state = $1", state)
+    feed = PgFeed(database)
+    # Whoever has a campaign in its hands waits for no journal: notes get their numbers from whoever reads.
+    held = connection.transaction()
+    await held.start()
+    await connection.execute("SELECT pg_advisory_xact_lock(7382915401)")
+    async with database.acquire() as other:
+        await other.execute("UPDATE campaigns SET state = 'stopped'")
+    await held.commit()
+    await connection.close()
+    assert [type_ for type_, _ in await told(feed)] == [
+        f"campaign.{each}" for each in ("created", "started", "paused", "resumed", "completed", "stopped")
+    ]
+    assert [type_ for type_, _ in await told(feed)][-1] == "campaign.stopped", "and keep them"
+
+
 async def test_ids_become_visible_in_their_order(dsn: str, database: Database) -> None:
     """Whoever draws ids holds the next one off until it has committed: a reader that has seen an id has seen all before."""
     slow, quick = [await asyncpg.connect(dsn) for _ in range(2)]
@@ -360,7 +384,6 @@ async def test_plans(filled: asyncpg.Connection) -> None:  # noqa: F811
         ("cc_later", (*span, day, "", 50, 0), "calls_account", 100),
         ("cc_position", ("account_3", f"{3:010x}"), "calls_pkey", 10),
         ("token", (bytes(32),), "tokens_hash", 10),
-        ("feed_position", (), "call_events_feed", 10),
         ("feed_page", (last - 50, last, None, 500), "call_events_feed", 100),
     ):
         found = await plan(filled, name, *args)
