@@ -93,6 +93,8 @@ class Dialer:
 
     async def run(self) -> None:
         """Dial what is due, for ever."""
+        with suppress(StoreError):
+            await self.table.alive(self.engine_id, LEASE)
         beats = asyncio.create_task(self._beat(), name="dialer lease")
         try:
             while not self.stopping:
