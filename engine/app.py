@@ -65,6 +65,7 @@ from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
 from engine.ops.operators import ASKED, obey
 from engine.ops.systemd import Notifier
+from engine.ops.watchdog import LoopWatchdog
 from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
 from engine.sessions.arrival import Arrivals
@@ -195,6 +196,7 @@ class Engine:
             self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
         self.dialer = self._dialer()
         self.agi = AgiServer(config.fastagi, self._on_agi)
+        self.watchdog = LoopWatchdog(self._flow_name)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
         self.hurry = asyncio.Event()
@@ -275,7 +277,7 @@ class Engine:
         context = self.context = self._context()
         EngineCollector(
             lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links, self.journal,
-            self.recordings.queue.qsize,
+            self.recordings.queue.qsize, lambda: self.watchdog.blocked,
         ).register(context.registry)  # fmt: skip
         context.registry.register(WebhookCollector(self.deliveries))
         context.registry.register(DialerCollector(self.dialer))
@@ -383,6 +385,7 @@ class Engine:
         gc.collect()
         gc.freeze()
         self._task(ahead.render(self.menus.book, self.speaker), "menus rendered")
+        self.watchdog.start()
         log.info("ready", engine=self.config.engine_id)
         self.notifier.send("READY=1")
         await self.notifier.live()
@@ -403,6 +406,7 @@ class Engine:
     async def stop(self) -> None:
         """Refuse new calls, let live ones end for a while, leave the rest to the next engine, close in reverse."""
         self.notifier.send("STOPPING=1")
+        self.watchdog.stop()
         self.registry.draining = True
         await self.dialer.stop()
         await self._drain()
@@ -451,6 +455,10 @@ class Engine:
 
     def _dispatch(self, event: TelephonyEvent) -> None:
         self.registry.dispatch(event)
+
+    def _flow_name(self, request_id: str) -> str | None:
+        session = self.registry.sessions.get(request_id)
+        return session.call.flow if session else None
 
     async def _on_agi(self, line: AgiLine, request: AgiRequest) -> None:
         """A caller by FastAGI, until that one has gone. One whom we can't take goes on in the dialplan."""

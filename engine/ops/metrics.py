@@ -41,11 +41,13 @@ class EngineCollector(Collector):
         links: Callable[[], Mapping[tuple[str, str], bool]],
         journal: JournalFigures,
         unmerged: Callable[[], int],
+        blocked: Callable[[], int] = lambda: 0,
     ) -> None:
         self._calls = calls
         self._links = links
         self._journal = journal
         self._unmerged = unmerged
+        self._blocked = blocked
 
     def register(self, registry: CollectorRegistry) -> None:
         registry.register(self)
@@ -61,6 +63,9 @@ class EngineCollector(Collector):
         yield links
         yield GaugeMetricFamily("trunkline_recordings_waiting", "Recordings to be merged", value=self._unmerged())
         yield GaugeMetricFamily("trunkline_tasks", "asyncio tasks: some per live call, the rest steady", value=_tasks())
+        yield CounterMetricFamily(
+            "trunkline_loop_blocked", "Times that something held up the event loop", value=self._blocked()
+        )
         yield from self._of_journal()
 
     def _of_journal(self) -> Iterable[Metric]:

@@ -1,7 +1,7 @@
 """Calls whose flow is a test: verbs on the fake and on a real Asterisk with the simulator behind it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from engine.calls.account import Account, Limits
 from engine.calls.model import Call, Leg
 from engine.calls.routing import Route
 from engine.embedded.carrier import place_inbound
+from engine.flows.apology import apologise
+from engine.flows.prompts import PROMPTS
 from engine.media.tts.port import Speech, Spoken
 from engine.sessions.arrival import Arrivals
 from engine.sessions.reconcile import NoCel, server
@@ -57,6 +59,7 @@ class Desk:
     memory: Memory = field(default_factory=Memory)
     flows: dict[str, Flow] = field(default_factory=dict)
     failures: list[BaseException] = field(default_factory=list)
+    account: Account = ACCOUNT
 
     @property
     def real(self) -> bool:
@@ -76,6 +79,8 @@ class Desk:
             flow_of=self.flows.get,
             live_calls=self._live_calls,
             speaker=Beeps(),
+            prompts=PROMPTS,
+            apologise=apologise,
         )
         self.registry = Registry(services, {"asterisk": self.switch}, Arrivals({}, "a"), self._on_link)
 
@@ -89,19 +94,26 @@ class Desk:
         if isinstance(event, LinkRestored):
             self.registry.spawn(server(self.registry, self.switch, NoCel()), "compare")
 
-    async def run(self, flow: Callable[[Session], Awaitable[Any]], *, within: float = 40.0) -> tuple[Any, Call]:
-        """(what the flow gave, the call). Raises what the flow raised."""
+    async def run(
+        self,
+        flow: Callable[[Session], Awaitable[Any]],
+        *,
+        within: float = 40.0,
+        params: Mapping[str, Any] | None = None,
+        raising: bool = True,
+    ) -> tuple[Any, Call]:
+        """(what the flow gave, the call). Raises what the flow raised, if that is wanted."""
         given: list[Any] = []
         name = f"flow{next(_SERIAL)}"
         self.flows[name] = self._kept(flow, given)
         request_id = f"{next(_SERIAL):010x}"
-        new = NewCall(request_id, "a", name, "outbound", "e", datetime.now(UTC), {})
-        session = await self.registry.begin(new, ACCOUNT, self.switch)
+        new = NewCall(request_id, "a", name, "outbound", "e", datetime.now(UTC), params or {})
+        session = await self.registry.begin(new, self.account, self.switch)
         self.registry.run(session)
         assert session.task is not None
         async with asyncio.timeout(within):
             await session.task
-        if self.failures:
+        if self.failures and raising:
             raise self.failures.pop()
         return given[0] if given else None, session.call
 
