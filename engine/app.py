@@ -195,8 +195,7 @@ class Engine:
         if held.last_alive:
             self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
         self.dialer = self._dialer()
-        self.agi = AgiServer(config.fastagi, self._on_agi)
-        self.watchdog = LoopWatchdog(self._flow_name)
+        self.agi, self.watchdog = AgiServer(config.fastagi, self._on_agi), LoopWatchdog(self._flow_name)
         self.remembered = asyncio.Event()
         """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
         self.hurry = asyncio.Event()
