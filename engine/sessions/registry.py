@@ -74,7 +74,7 @@ class Registry:
 
     def owner(self, identifier: str) -> str | None:
         """The call that a channel, or what hangs on it, belongs to: by its id, unless it came in or moved."""
-        moved = self.foreign.get(identifier) or self.foreign.get(identifier.partition(".")[0])
+        moved = self.foreign.get(identifier) or self.foreign.get(identifier.rpartition(".")[0])
         return moved or ids.request_of(identifier)
 
     def holder(self, identifier: str) -> Session | None:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from engine.testkit import audio
 from engine.testkit.client import at, leg_of
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, registered, talk
+from tests.acceptance.live_calls import LISTEN, Party, Talk, has, hear, none_of, registered, talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -503,6 +503,62 @@ async def redirect_to_a_menu(stack, phones):
     first, second = await records(stack, call, 2)
     agrees(first, dialed=two.extension)
     agrees(second, dialed=three.extension, customer=two.extension)
+
+
+@scenario()
+async def a_call_that_a_phone_made(stack, phones):
+    one, two, three = phones
+    out = await one.call(two.extension)
+    caller, target = Party(one, out), Party(two, await two.next_call())
+    await out.answered()
+    request_id = await eventually(lambda: _calling(stack, one.extension), within=10, what="the phone's call")
+    call = Talk(stack.api, request_id, caller, target)
+    await stack.api.wait_state(request_id, "talking")
+    name = (await call.control("record_start"))["recording_name"]
+    await call.control("hold", "caller")
+    at_caller, at_target = await hear(caller, target)
+    assert at_caller.any(), "no music"
+    assert none_of(at_caller, target.tone)
+    assert none_of(at_target, caller.tone)
+    await call.control("resume", "caller")
+    at_caller, at_target = await hear(caller, target)
+    assert has(at_caller, target.tone)
+    assert has(at_target, caller.tone)
+    await call.control("spy", "caller", to=three.extension)
+    boss = Party(three, await three.next_call())
+    await boss.call.answered()
+    await eventually(lambda: _monitored(stack, call), within=5, what="a monitor")
+    (at_boss,) = await hear(boss)
+    assert has(at_boss, caller.tone, target.tone)
+    await boss.call.hang_up()
+    await eventually(lambda: _unmonitored(call), within=5, what="the monitor's end")
+    await call.control("transfer", "target", to=three.extension)
+    await target.call.over()
+    third = Party(three, await three.next_call())
+    await third.call.answered()
+    await stack.api.wait_state(request_id, "talking")
+    at_caller, at_third = await hear(caller, third)
+    assert has(at_caller, third.tone)
+    assert has(at_third, caller.tone)
+    await out.hang_up()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, agent=three.extension, customer=one.extension)
+    assert first["recording_name"] == name
+    left, right = audio.decode((await stack.api.recording(name)).expect(200).body)
+    assert audio.tone_present(left, caller.tone)
+    assert audio.tone_present(right, target.tone)
+
+
+async def _calling(stack, extension):
+    live = await stack.api.calls()
+    return next(
+        (each["request_id"] for each in live if (leg_of(each, "caller") or {}).get("number") == extension), None
+    )
+
+
+async def _unmonitored(call):
+    return (await call.leg("monitor"))["state"] == "ended"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
