@@ -15,7 +15,7 @@ from engine.cli.output import table
 from engine.errors import ConfigError, NotFound
 from engine.flows.menus import check
 from engine.flows.menus.book import Book
-from engine.flows.menus.create import TRACKING
+from engine.flows.menus.create import BESIDE
 from engine.flows.menus.draw import tree
 from engine.flows.menus.runner import Runner
 from engine.flows.menus.terminal import TerminalVoice
@@ -26,7 +26,7 @@ from engine.store.pool import Database
 if TYPE_CHECKING:
     from engine.cli import Subparsers
 
-KNOWN = frozenset({*FLOWS, TRACKING})
+KNOWN = frozenset({*FLOWS, *BESIDE})
 """Flows that a step may ask for."""
 
 

@@ -48,6 +48,8 @@ class Member:
     max_duration: int = 0
     admitted: bool = False
     """Counts for the room's limit: in it, or about to be."""
+    entered: bool = False
+    """The log has its entry."""
     inside: bool = False
     """Its channel is in the bridge, or held out of it."""
 

@@ -184,6 +184,11 @@ async def test_a_closed_an_expired_a_locked_and_a_full_room(stack):
     assert [call["result"] for call in ended] == list(tried), [await api.story(each[1]) for each in calls]
     for reason, (room, _, _) in tried.items():
         assert await rooms.logged(api, room["id"], "REFUSED", reason=reason)
+    # whom the room calls is not kept out by a lock
+    _, invited = await rooms.invite(api, locked["id"])
+    await rooms.connected(api, locked["id"], 1)
+    (await api.hang_up(invited["request_id"])).expect()
+    await rooms.empty(api, locked["id"])
     # an admin passes both
     admins = await asyncio.gather(
         dial_in(stack, full, "22#", called="15557000204"), dial_in(stack, locked, "22#", called="15557000203")
@@ -201,6 +206,20 @@ async def test_a_closed_an_expired_a_locked_and_a_full_room(stack):
     for request_id in (first, admins[0][1]):
         await api.hang_up(request_id)
     await rooms.empty(api, full["id"])
+
+
+async def test_an_access_for_one_caller_asks_for_no_pin_and_ends_in_time(stack):
+    api, caller = stack.api, numbers.plain()
+    own = {"phone_number": caller, "max_duration": 1, "label": "own", "level": "ADMIN"}
+    room = await rooms.make(api, numbers=["15557000205"], accesses=[{"pin": "11"}, own])
+    stack.dial_in("15557000205", caller)
+    call = await api.wait_ended((await begun(stack, caller))["request_id"], 30)
+    assert call["result"] == "max_duration", await api.story(call["request_id"])
+    (told,) = await rooms.left(api, room["id"], 1)
+    assert (told["room_access_label"], told["level"], told["direction"]) == ("own", "ADMIN", "IN")
+    assert told["called"] == "15557000205"
+    asked = [each for each in await api.events(call["request_id"]) if each["type"] == "play.started"]
+    assert "sound:conf-getpin" not in str(asked)
 
 
 async def test_a_room_calls_out_and_lets_in_whoever_confirms(stack):

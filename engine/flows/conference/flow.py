@@ -24,7 +24,7 @@ from engine.calls.rooms import (
 from engine.errors import StoreError
 from engine.flows.conference.attempts import Attempts
 from engine.flows.conference.sounds import RoomSounds
-from engine.flows.conference.stay import Stay
+from engine.flows.conference.stay import STEP, Stay
 from engine.sessions.rooms import LiveRooms, Member
 from engine.sessions.scope import ABANDONED
 from engine.sessions.session import Session
@@ -152,7 +152,7 @@ class Visit:
             result = await self.flow.stay.enter(live, member)
         finally:
             rooms.leave(live, member)
-        return await self.refuse(result) if result in _REFUSALS and self.session.call.room is None else result
+        return result if member.entered or not self.caller.up else await self.refuse(result)
 
     async def _access(self) -> Access | str:
         """How the caller may enter, or the result of a call that may not."""
@@ -211,9 +211,6 @@ class Visit:
         tell(self.flow.rooms, self.room, self.member(self.access), kind, origin=PHONE, **data)
 
 
-_REFUSALS = frozenset({"closed", "expired", "locked", "full"})
-
-
 def tell(rooms: LiveRooms, room: Room, member: Member, kind: Kind, *, origin: str, **data: Any) -> None:
     """A line of the room's log of somebody who is not in it."""
     live = rooms.get(room.id)
@@ -229,6 +226,12 @@ def gone(rooms: LiveRooms, member: Member, room: str, result: str) -> None:
     live = rooms.get(room)
     told = {**member.told(room), "from": PHONE, "connected_count": live.connected() if live is not None else 0}
     member.session.record(Kind.ROOM_HANGUP, **told, data={"result": result})
+
+
+def was_there(session: Session) -> Membership | None:
+    """After a restart: the room in which the call was. Who was sent elsewhere in between has left it."""
+    held = session.call.room
+    return held if session.resumed and held is not None and session.call.step == STEP else None
 
 
 async def back(store: Rooms, stay: Stay, session: Session, leg: Leg, held: Membership) -> str | None:
@@ -260,8 +263,8 @@ class ConferenceCall:
     stay: Stay
 
     async def __call__(self, session: Session, params: Mapping[str, Any]) -> str | None:
-        if session.call.room is not None:
-            return await back(self.store, self.stay, session, session.call.legs[1], session.call.room)
+        if (held := was_there(session)) is not None:
+            return await back(self.store, self.stay, session, session.call.legs[1], held)
         room = await self.store.find(session.account.account, params["room"])
         if room is None:
             return "no_room"
@@ -323,7 +326,7 @@ class Invitation:
         if live is None:
             return await self._refuse(member, "elsewhere")
         result = await self.flow.stay.enter(live, member)
-        return await self._refuse(member, result) if session.call.room is None else result
+        return result if member.entered else await self._refuse(member, result)
 
     async def _refuse(self, member: Member, reason: str) -> str:
         if member.leg.up:

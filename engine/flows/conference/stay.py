@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,7 @@ class Stay:
         await play_prompts(session, leg, await self.sounds.prompts(live.room, "bridge"))
         if not leg.up:
             return "hangup"
+        member.entered = True
         began = live.began_at = live.began_at or session.services.now()
         live.record(
             member,
@@ -58,7 +59,9 @@ class Stay:
     def _admit(self, live: LiveRoom, member: Member) -> str | None:
         """Looked at, and taken up, in one step: two can't have the last place."""
         now = member.session.services.now()
-        reason = refused(live.room, member.level, live.connected(), now) or live.ending
+        # whom the room itself calls is expected: a lock keeps out callers
+        room = replace(live.room, locked=live.room.locked and member.direction == "IN")
+        reason = refused(room, member.level, live.connected(), now) or live.ending
         member.admitted = reason is None
         return reason
 

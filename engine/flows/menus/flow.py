@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from engine.flows.conference.flow import CONFERENCE
+from engine.flows.conference.stay import STEP as ROOM
 from engine.flows.menus import check
 from engine.flows.menus.book import Book, Problem
 from engine.flows.menus.call import CallVoice
@@ -75,6 +77,8 @@ class Ivr:
             return None
         voice = CallVoice(session, caller, self.post, facts_of(params))
         keys.flush(session, caller)
+        if session.resumed and session.call.step == ROOM:
+            return await voice.flow(CONFERENCE, {})
         if session.resumed and (target := await voice.target()) is not None:
             return await voice.talk(target)
         path = _path(book, session, str(params.get("menu") or params.get("dialed", "")))
