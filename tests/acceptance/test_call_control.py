@@ -12,7 +12,7 @@ import pytest_asyncio
 from engine.testkit import audio, numbers
 from engine.testkit.client import Client
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import TONES, Party, has, hear, none_of
+from tests.acceptance.live_calls import TONES, Party, has, hear, none_of, registered
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -88,10 +88,7 @@ async def control(stack):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def phones(stack):
-    opened = [await stack.phone(extension, tone=TONES[extension]) for extension in ("101", "102", "103")]
-    one, two, three = opened
-    async with one, two, three:
-        await asyncio.gather(*(phone.register() for phone in opened))
+    async with registered(stack, "101", "102", "103") as opened:
         yield opened
 
 
@@ -117,7 +114,7 @@ async def test_a_call_from_an_extension_to_a_number(control, stack, phones):
     assert done["start_time"] <= done["end_time"] <= time.time() + 1
     assert audio.tone_present(incoming.heard, numbers.tone_hz(number), min_seconds=1)
     callee = await stack.callee(number)
-    assert audio.tone_present(callee.samples, TONES["101"], min_seconds=1)
+    assert audio.tone_present(callee.samples, TONES[0], min_seconds=1)
     assert callee.caller == "15168148111"
 
 
