@@ -22,6 +22,7 @@ from engine.verbs.bridge import join, make_bridge
 from engine.verbs.dial import Dial, dial
 from engine.verbs.hangup import hangup
 from engine.verbs.play import play
+from engine.verbs.record import MOST, start_recording, stop_recording
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ async def carry_out(session: Session) -> None:
     conversation.changing += 1
     try:
         await _carry_out(session, conversation, transfer)
+        await _record_on(session, conversation)
     except TelephonyError as error:
         log.warning("transfer_failed", request_id=session.call.request_id, error=repr(error))
         session.record(Kind.CALL_TRANSFER_FAILED, reason="error", target=None)
@@ -58,6 +60,21 @@ async def _carry_out(session: Session, conversation: Conversation, transfer: Tra
         await _retrieve(session, conversation, transfer)
     else:
         await _blind(session, conversation, transfer)
+
+
+async def _record_on(session: Session, conversation: Conversation) -> None:
+    """A recording that has lost one of its sides to the transfer ends, and one of those who talk now begins."""
+    recording, parties = session.call.recording, [leg for leg in conversation.parties if leg.up]
+    if recording is None or len(parties) < 2:  # noqa: PLR2004
+        return
+    recorded = {file.rpartition(".")[0] for file in recording.sides.values()}
+    if recorded <= {leg.channel_id for leg in parties}:
+        return
+    transferee, target = parties
+    agent, customer = (transferee, target) if transferee.role == "agent" else (target, transferee)
+    await stop_recording(session)
+    if len(session.call.recordings) < MOST:
+        await start_recording(session, recording.option, {"agent": agent, "customer": customer})
 
 
 def options_of(session: Session, told: Mapping[str, Any]) -> Dial:

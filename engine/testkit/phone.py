@@ -100,6 +100,10 @@ class PhoneCall:
     def press(self, keys: str) -> None:
         self.sound.press(keys)
 
+    def hold(self, *, on: bool = True) -> None:
+        """What the key of that name does: the phone tells that it only sends."""
+        self.phone.hold(self, on=on)
+
     async def refer(self, to: str) -> int:
         """Ask for a blind transfer; the status of the answer. What becomes of it comes as ``notified``."""
         return await self.phone.refer(self, f"<sip:{to}@{self.phone.where}>")
@@ -311,6 +315,14 @@ class Phone(asyncio.DatagramProtocol):
     def send_in_dialog(self, call: PhoneCall, method: str) -> None:
         call.cseq += 1
         self._send(sip.Message(f"{method} {call.target} SIP/2.0", [self._via(), *self._dialog(call, method)]))
+
+    def hold(self, call: PhoneCall, *, on: bool) -> None:
+        call.cseq += 1
+        headers = [*self._dialog(call, "INVITE"), ("Contact", self._contact), ("Content-Type", "application/sdp")]
+        body = sip.session_description("127.0.0.1", call.port)
+        body = body.replace("a=sendrecv", "a=sendonly") if on else body
+        call.request = sip.Message(f"INVITE {call.target} SIP/2.0", [self._via(), *headers], body)
+        self._send(call.request)
 
     async def refer(self, call: PhoneCall, to: str) -> int:
         call.cseq += 1

@@ -60,6 +60,9 @@ async def hold_mute_and_hang_up_one_leg(stack, phones):
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
 
+    both = [stack.api.post(f"/api/calls/{call.request_id}/control", {"action": "hold"}) for _ in range(2)]
+    assert sorted(reply.status for reply in await asyncio.gather(*both)) == [200, 409]
+    await call.control("resume")
     held = await call.control("hold", "customer")
     assert held["call"]["state"] == "held"
     assert leg_of(held["call"], "customer")["state"] == "held"
@@ -139,7 +142,7 @@ async def story(stack, call):
 @scenario()
 async def a_blind_transfer_moves_the_peer(stack, phones):
     one, two, three = phones
-    call = await talk(stack.api, one, two)
+    call = await talk(stack.api, one, two, recording_option="on")
     agent, customer = call.agent, call.customer
     three.auto = None
     moved = await call.control("transfer", "agent", to=three.extension)
@@ -161,6 +164,10 @@ async def a_blind_transfer_moves_the_peer(stack, phones):
     agrees(second, dialed=three.extension, agent=three.extension, customer=two.extension)
     assert first["billsec"] > 0
     assert second["billsec"] > LISTEN
+    assert first["recording_name"] != second["recording_name"]
+    left, right = audio.decode((await stack.api.recording(second["recording_name"])).expect(200).body)
+    assert audio.tone_present(left, target.tone)
+    assert audio.tone_present(right, customer.tone)
 
 
 @scenario()

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, has, hear, talk
+from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,6 +42,11 @@ async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
     one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
+    agent.call.hold()
+    await stack.api.wait_leg(call.request_id, "agent", "held")
+    (at_customer,) = await hear(customer)
+    assert at_customer.any(), "no music"
+    assert none_of(at_customer, agent.tone)
     second = await one.call("103")
     target = Party(three, await three.next_call())
     await second.answered()
