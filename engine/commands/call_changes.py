@@ -1,15 +1,20 @@
 """What the call-control API does to a call under way: who of its parties a change is about, and which control it is."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.calls.account import Account
 from engine.calls.model import Call, Leg
 from engine.calls.numbers import is_extension
+from engine.calls.states import CallState
 from engine.commands.call_control import Party, resolve
+from engine.commands.calls import show
 from engine.commands.context import Context
 from engine.errors import InvalidFields, NotFound, StateConflict
 
+CONNECTED_LOOK, CONNECTED_LOOKS = 0.03, 100
+"""Seconds between looks whether two who have answered talk, and how many there are at most."""
 ACTIVE, PARKED, HELD, ENDED = "active", "parked", "held", "ended"
 
 
@@ -35,6 +40,7 @@ async def change(ctx: Context, account: Account, call: Call, wanted: Change) -> 
         raise InvalidFields({"state": "or to is required"})
     number = await _number(ctx, account, "to", wanted.to)
     source = await _number(ctx, account, "source", wanted.source)
+    call = await _connected(ctx, call)
     _alive(call)
     if call.slot is not None and wanted.state == PARKED and not number:
         return Changed(PARKED, other(call))
@@ -53,6 +59,21 @@ async def _number(ctx: Context, account: Account, field: str, party: Party | Non
     if wrong:
         raise InvalidFields(wrong)
     return digits
+
+
+async def _connected(ctx: Context, call: Call) -> Call:
+    """The call, once parties who have both answered talk: until then there is nothing to take them out of."""
+    for _ in range(CONNECTED_LOOKS):
+        if not connecting(call):
+            break
+        await asyncio.sleep(CONNECTED_LOOK)
+        call = await show(ctx, call.account, call.request_id)
+    return call
+
+
+def connecting(call: Call) -> bool:
+    """Both parties have answered, and are just being put together."""
+    return call.state is CallState.IN_FLOW and sum(leg.up and leg.role != "monitor" for leg in call.legs.values()) > 1
 
 
 def _alive(call: Call) -> None:
@@ -107,6 +128,7 @@ async def _activate(ctx: Context, call: Call) -> Changed:
 
 async def change_leg(ctx: Context, call: Call, leg_id: str, state: str) -> Changed:
     """``state``: held or active. Raises NotFound, StateConflict, Unavailable."""
+    call = await _connected(ctx, call)
     leg = leg_of(call, leg_id)
     _alive(call)
     if not leg.up:

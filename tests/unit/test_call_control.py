@@ -1,5 +1,6 @@
 """The call-control API over fakes: tokens, paths, pages, words and numbers."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -497,6 +498,18 @@ async def test_parked_and_back(client, world):
     assert world.engine.controlled.pop()[1:4] == ("retrieve", "", {"to": "101"})
     await put(client, call, {"state": "active", "to": {"destination": "102", "type": "extension"}})
     assert world.engine.controlled.pop()[1:4] == ("retrieve", "", {"to": "102"})
+
+
+async def test_two_who_have_just_answered_are_waited_for(client, world):
+    call = live(world)
+    call.apply(Event(Kind.CALL_UNBRIDGED, T0))
+    assert call_view(call, 1234)["status"] == "ringing"
+    change = asyncio.create_task(put(client, call, {"state": "parked"}))
+    await asyncio.sleep(0)
+    assert world.engine.controlled == []
+    call.apply(Event(Kind.CALL_BRIDGED, T0, data={"bridge": "b", "legs": [1, 2]}))
+    assert (await change)["call_state"] == "parked"
+    assert world.engine.controlled.pop()[1] == "park"
 
 
 async def test_active_of_an_active_call_changes_nothing(client, world):

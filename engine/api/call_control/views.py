@@ -9,6 +9,7 @@ from engine.calls import disposition
 from engine.calls.disposition import Disposition
 from engine.calls.model import Call, Leg
 from engine.calls.states import CallState
+from engine.commands.call_changes import connecting
 from engine.ids import call_uuid
 
 ON_CALL, RINGING, BUSY, UNANSWERED, FAILED = "on-call", "ringing", "busy", "unanswered", "failed"
@@ -73,7 +74,7 @@ def _status(call: Call) -> str:
         return _ENDED.get(disposition.of_call(call), FAILED)
     if call.state in (CallState.TALKING, CallState.HELD):
         return ON_CALL
-    waiting = [leg for leg in call.legs.values() if leg.alive and not leg.up]
+    waiting = connecting(call) or any(leg.alive and not leg.up for leg in call.legs.values())
     return RINGING if waiting or not any(leg.up for leg in call.legs.values()) else ON_CALL
 
 
