@@ -87,3 +87,51 @@ async def details(api, campaign_id):
 async def statistics(api, campaign_id):
     reply = await api.post("/api/get_campaign_cdr_statistics", {"campaign_id": campaign_id})
     return {name: value[0] for name, value in reply.expect().response["result"].items()}
+
+
+OUTCOMES = {
+    "0486": "BUSY",
+    "0603": "CHANUNAVAIL",
+    "0404": "CHANUNAVAIL",
+    "0480": "NOANSWER",
+    "0503": "CONGESTION",
+    "4123": "ANSWER",
+    "3000": "ANSWER",
+    "7100": "ANSWER",
+}
+"""Last digits → what the carrier gives."""
+
+
+def mixed(number, each):
+    """``each`` numbers of every outcome, in turns → the outcome."""
+    return {number(end): outcome for _ in range(each) for end, outcome in OUTCOMES.items()}
+
+
+async def as_the_carrier_gave_it(stack, campaign_id, contacts, unwanted, *, most):
+    """Every contact has its outcome, was tried at most ``most`` times and never twice at once; CDRs are tries and DND
+    rows, no more and no less; counters tell the same as the CDRs."""
+    over = await progress(stack.api, campaign_id)
+    rows = await cdrs(stack.api, campaign_id)
+    tries = {}
+    for row in rows:
+        tries.setdefault(row["dialed_number"], []).append(row)
+    assert set(tries) == {*contacts, *unwanted}
+    for number, outcome in contacts.items():
+        statuses = [row["dial_status"] for row in tries[number]]
+        assert statuses[-1] == outcome, (number, statuses)
+        assert len(statuses) <= most, (number, statuses)
+        assert len(stack.calls_of(number)) <= len(statuses), number
+        if outcome == "ANSWER":
+            assert statuses.count("ANSWER") == 1, (number, statuses)
+            assert len(stack.calls_of(number)) <= 1, number
+    for number in unwanted:
+        assert [row["dial_status"] for row in tries[number]] == ["DND"]
+        assert stack.calls_of(number) == []
+    assert (over["done"], over["total"]) == (len(contacts) + len(unwanted),) * 2
+    assert len(rows) == over["calls"] + len(unwanted)
+    told = await statistics(stack.api, campaign_id)
+    assert told["total_calls"] == len(rows)
+    for name, status in (("busy_calls", "BUSY"), ("answer_calls", "ANSWER"), ("dnd_calls", "DND")):
+        assert told[name] == sum(row["dial_status"] == status for row in rows)
+    assert over["reasons"]["ANSWER"] == sum(outcome == "ANSWER" for outcome in contacts.values())
+    return rows
