@@ -44,7 +44,7 @@ async def _change(session: Session, order: Order) -> Mapping[str, Any]:
         if paused:
             await hold_leg(session, leg)
         else:
-            await live.switch.create_bridge(live.bridge)
+            await live.make_bridge(anew=True)
             await resume_leg(session, leg, into=live.bridge)
         live.record(member, Kind.ROOM_PAUSED if paused else Kind.ROOM_UNPAUSED, origin=origin)
     await session.committed()

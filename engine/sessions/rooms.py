@@ -119,14 +119,24 @@ class LiveRoom:
     ending: str | None = None
     """Why all are let go: duration, expired, deleted."""
     limit: asyncio.Task[None] | None = None
+    making: asyncio.Future[None] | None = None
+    """The bridge's making, which is over when there is one."""
+
+    async def make_bridge(self, *, anew: bool = False) -> None:
+        """Have a bridge: made once, for Asterisk refuses one of two requests that come together. ``anew``: the one that was
+        made is not there any more. Raises TelephonyError."""
+        if self.making is None or (self.making.done() and (anew or self.making.exception() is not None)):
+            self.making = asyncio.ensure_future(self.switch.create_bridge(self.bridge))
+        await asyncio.shield(self.making)
 
     @property
     def bridge(self) -> str:
         return room_bridge(self.room.id)
 
     def present(self) -> list[Member]:
-        """Whose leg lives, in the order in which they came."""
-        return [member for member in self.members.values() if member.leg.alive]
+        """Whose leg lives, in the order in which they entered; whoever is on the way comes last."""
+        found = [member for member in self.members.values() if member.leg.alive]
+        return sorted(found, key=lambda member: (member.joined_at is None, member.joined_at or member.leg.created_at))
 
     def connected(self) -> int:
         """Who takes up a place."""
@@ -159,6 +169,8 @@ class LiveRooms:
     live: dict[str, LiveRoom] = field(default_factory=dict)
     unfinished: dict[str, RecordingRow] = field(default_factory=dict)
     """Room → a recording that the last process began, which goes on in Asterisk."""
+    destroying: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    """Bridges that are being taken away."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def get(self, room: str) -> LiveRoom | None:
@@ -216,10 +228,22 @@ class LiveRooms:
                 if not found or self._used(bridge):
                     return
                 if not found[0].channels:
-                    await switch.destroy_bridge(bridge)
+                    await self._destroy(switch, bridge)
                     return
             except TelephonyError as error:
                 log.info("bridge_kept", bridge=bridge, error=repr(error))
+
+    async def _destroy(self, switch: Switch, bridge: str) -> None:
+        self.destroying[bridge] = asyncio.ensure_future(switch.destroy_bridge(bridge))
+        try:
+            await asyncio.shield(self.destroying[bridge])
+        finally:
+            del self.destroying[bridge]
+
+    async def undisturbed(self, bridge: str) -> None:
+        """Wait while the bridge is being taken away: who came into it now would be put out."""
+        if (going := self.destroying.get(bridge)) is not None:
+            await asyncio.wait({going})
 
     def _used(self, bridge: str) -> bool:
         return any(live.bridge == bridge for live in self.live.values())
@@ -248,7 +272,7 @@ class LiveRooms:
             for bridge in await switch.bridges():
                 if is_room_bridge(bridge.id) and not bridge.channels and not self._used(bridge.id):
                     log.warning("empty_room_swept", id=bridge.id)
-                    await switch.destroy_bridge(bridge.id)
+                    await self._destroy(switch, bridge.id)
         except TelephonyError as error:
             log.info("rooms_not_swept", server=switch.name, error=repr(error))
 

@@ -24,8 +24,8 @@ async def test_members_stay_and_the_room_goes_on(stack):
     try:
         await rooms.invite(api, room["id"], called, label="boss", level="ADMIN")
         _, left = await rooms.invite(api, room["id"], leaver)
-        channel = (await api.call(left["request_id"]))["legs"][0]["channel_id"]
         before = {each["number"]: each for each in await rooms.connected(api, room["id"], 4)}
+        channel = (await api.call(left["request_id"]))["legs"][0]["channel_id"]
         (await api.request("PATCH", f"{path}/members/{before['101']['id']}", body={"muted": True})).expect()
         (await api.request("PATCH", f"{path}/members/{before[called]['id']}", body={"paused": True})).expect()
         recording = (await api.get(path)).response["room"]["live"]["recording_name"]
@@ -40,6 +40,7 @@ async def test_members_stay_and_the_room_goes_on(stack):
         assert {number: {name: each[name] for name in kept} for number, each in after.items()} == {
             number: {name: each[name] for name in kept} for number, each in before.items() if number != leaver
         }
+        assert list(after) == [number for number in before if number != leaver]
         assert [after[number]["muted"] for number in ("101", "102", called)] == [True, False, False]
         assert [after[number]["paused"] for number in ("101", "102", called)] == [False, False, True]
         assert (await api.get(path)).response["room"]["live"]["recording_name"] == recording

@@ -11,7 +11,7 @@ import structlog
 from engine import ids
 from engine.calls.events import Kind
 from engine.calls.rooms import AUTO, PHONE, Membership, Room, refused
-from engine.errors import Gone, StoreAway, TelephonyError
+from engine.errors import Gone, Refused, StoreAway, TelephonyError
 from engine.flows.conference.sounds import RoomSounds, play_to_room
 from engine.sessions.rooms import LiveRoom, LiveRooms, Member
 from engine.sessions.scope import ABANDONED
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 STEP = "room"
 TALK_DETECT = "TALK_DETECT(set)"
+TRIES = 4
 SILENT_AFTER = "1000"
 """Milliseconds without a voice after which somebody is shown as silent."""
 
@@ -81,28 +82,37 @@ class Stay:
 
     async def _join(self, live: LiveRoom, member: Member) -> bool:
         session, leg = member.session, member.leg
-        if not member.paused:
-            for _ in range(2):  # the last one's leaving may just have taken the bridge away
-                try:
-                    await self._into_bridge(live, member)
-                    break
-                except Gone:
-                    if not leg.alive:
-                        return False
+        if not member.paused and not await self._put_in(live, member):
+            return False
         member.inside = leg.alive
         if session.call.state == "in_flow":
             session.record(Kind.CALL_BRIDGED, bridge=live.bridge, legs=[leg.n])
         live.wake()
         return member.inside
 
-    async def _into_bridge(self, live: LiveRoom, member: Member) -> None:
+    async def _put_in(self, live: LiveRoom, member: Member) -> bool:
+        """Into the bridge; again when the last one's leaving has just taken it away, or another engine makes it at this
+        moment. False when the member was gone first. Raises TelephonyError."""
+        for tried in range(1, TRIES + 1):
+            try:
+                await self._into_bridge(live, member, anew=tried > 1)
+            except (Gone, Refused):
+                if not member.leg.alive:
+                    return False
+                if tried == TRIES:
+                    raise
+                await asyncio.sleep(0.05 * tried)
+            else:
+                return True
+        return False
+
+    async def _into_bridge(self, live: LiveRoom, member: Member, *, anew: bool) -> None:
         switch, channel = live.switch, member.leg.channel_id
         if member.session.joined.get(channel) == live.bridge:
             return
-        await asyncio.gather(
-            switch.create_bridge(live.bridge),
-            member.session.attempt(switch.set_variable(channel, TALK_DETECT, SILENT_AFTER)),
-        )
+        await self.rooms.undisturbed(live.bridge)
+        detect = member.session.attempt(switch.set_variable(channel, TALK_DETECT, SILENT_AFTER))
+        await asyncio.gather(live.make_bridge(anew=anew), detect)
         await switch.bridge_add(live.bridge, channel)
         member.session.joined[channel] = live.bridge
 
