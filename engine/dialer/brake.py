@@ -10,6 +10,11 @@ SLOW = 0.5
 EVERY = 1.0
 """Seconds between two steps down, and between two up: what was begun before shows only now."""
 STEP_UP = 1.25
+MOST_FAILURES = 0.4
+"""Share of the last calls that could not be placed, or met a congested network, from which on it is too many. Single
+numbers that answer 503 are no overload."""
+WEIGHT = 0.05
+"""Of one call in that share: the last twenty or so count."""
 
 
 @dataclass(slots=True)
@@ -19,6 +24,8 @@ class Brake:
     most: int
     clock: Callable[[], float]
     round_trip: Callable[[], float] = lambda: 0.0
+    failures: float = 0.0
+    """Share of the last calls that failed."""
     window: float = 0.0
     stepped: float = 0.0
     braked: int = 0
@@ -27,9 +34,11 @@ class Brake:
     def __post_init__(self) -> None:
         self.window = float(self.most)
 
-    def failed(self, flying: int) -> None:
-        """A call could not be placed, or the network was congested (503), with so many under way."""
-        self._down(flying)
+    def ended(self, flying: int, *, failed: bool) -> None:
+        """A call is over, with so many under way. ``failed``: it could not be placed, or the network was congested (503)."""
+        self.failures += (failed - self.failures) * WEIGHT
+        if failed and self.failures > MOST_FAILURES:
+            self._down(flying)
 
     def room(self, flying: int) -> int:
         """How many more may be begun, with so many under way."""

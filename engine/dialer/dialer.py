@@ -305,8 +305,8 @@ class Dialer:
         """Learn from how it ends."""
         assert session.task is not None
         await asyncio.wait([session.task])
-        if any(leg.why == "unplaced" or leg.sip_code == 503 for leg in session.call.legs.values()):  # noqa: PLR2004
-            self.brake.failed(self.flying + 1)
+        failed = any(leg.why == "unplaced" or leg.sip_code == 503 for leg in session.call.legs.values())  # noqa: PLR2004
+        self.brake.ended(self.flying + 1, failed=failed)
 
     async def _later(self, claimed: Claimed, until: datetime | None) -> None:
         """Give it back; None: it could not be placed, and may be in a moment."""

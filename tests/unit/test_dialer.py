@@ -287,9 +287,11 @@ def test_the_brake() -> None:
     clock, slow = [0.0], [0.01]
     brake = Brake(100, lambda: clock[0], lambda: slow[0])
     assert brake.room(30) == 70
-    brake.failed(80)
-    assert brake.room(0) == 40
-    brake.failed(40)
+    for n in range(100):
+        brake.ended(80, failed=n % 4 == 0)
+    assert brake.room(0) == 100, "some numbers are just congested"
+    for _ in range(30):
+        brake.ended(80, failed=True)
     assert brake.room(0) == 40, "one step at a time"
     for _ in range(10):
         clock[0] += EVERY
