@@ -116,7 +116,8 @@ async def begin(
     call = session.call
     if call.transfer is not None or session.consult is not None:
         raise StateConflict("a transfer is under way")
-    if to in {leg.number for leg in session.live_legs() if leg is not transferer or how == "attended"}:
+    staying = [leg for leg in session.live_legs() if leg.n not in session.asked]
+    if to in {leg.number for leg in staying if leg is not transferer or how == "attended"}:
         raise InvalidFields({"to": "is in this call already"})
     if transferer is not None and to == transferer.number:
         raise InvalidFields({"to": "is the party that transfers"})

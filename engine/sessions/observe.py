@@ -150,6 +150,10 @@ def _playback_ended(session: Session, event: t.PlaybackEnded) -> None:
     session.finished[event.playback_id] = not event.failed
 
 
+def _recording_started(session: Session, event: t.RecordingStarted) -> None:
+    session.recorders.add(event.name)
+
+
 def _recording_ended(session: Session, event: t.RecordingEnded) -> None:
     session.finished[event.name] = not event.failed
 
@@ -168,5 +172,6 @@ _OBSERVERS: dict[type[t.TelephonyEvent], Callable[[Session, Any], None]] = {
     t.TransferRequested: _transfer_requested,
     t.TalkingChanged: _talking,
     t.PlaybackEnded: _playback_ended,
+    t.RecordingStarted: _recording_started,
     t.RecordingEnded: _recording_ended,
 }

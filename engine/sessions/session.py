@@ -46,6 +46,8 @@ class Session:
     """Legs whose placing was cut off; the comparison after the break decides."""
     gone: set[str] = field(default_factory=set)
     """Channels that Asterisk has destroyed, helpers (snoops) included."""
+    recorders: set[str] = field(default_factory=set)
+    """Recordings that Asterisk has begun."""
     asked: dict[int, str] = field(default_factory=dict)
     """Legs that we asked to end → why."""
     left_by: dict[int, str] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from engine.errors import Clash, TelephonyError
 from engine.sessions.session import Session
 from engine.store.port import RecordingRow
 
+BEGINS_WITHIN = 2.0
+"""Seconds that an order to record waits for Asterisk to begin."""
 ENTERS_WITHIN = 5.0
 
 SIDES = {"both": ("agent", "customer"), "agent": ("agent",), "customer": ("customer",)}
@@ -47,8 +49,8 @@ async def record_sides(
 
 
 async def start_recording(session: Session, option: str, parties: dict[str, Leg]) -> str:
-    """Record from now on, whatever was recorded before; the recording's name. Nothing must be being recorded. Raises
-    StoreAway."""
+    """Record from now on, whatever was recorded before; the recording's name, when Asterisk has begun. Nothing must be being
+    recorded. Raises StoreAway."""
     turn = len(session.call.recordings)
     if turn == 0 and session.call.recording_name:
         turn = 1  # the first name is a message's
@@ -56,6 +58,8 @@ async def start_recording(session: Session, option: str, parties: dict[str, Leg]
     _begin(session, name, option, parties, turn)
     await session.committed()
     _listen_to_all(session, SIDES[option], parties, turn=turn)
+    files = {ids.recording_id(parties[side].channel_id, turn) for side in SIDES[option]}
+    await session.until(lambda: files <= session.recorders | session.finished.keys(), BEGINS_WITHIN)
     return name
 
 

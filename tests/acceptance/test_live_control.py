@@ -456,6 +456,8 @@ async def sound_into_a_call_and_its_recording(stack, phones):
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     name = (await call.control("record_start"))["recording_name"]
+    await call.control("record_pause")  # at once: what was answered is so
+    await call.control("record_resume")
     await call.control("record_start", status=409)
     await hear()
     await call.control("record_pause")
