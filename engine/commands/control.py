@@ -31,6 +31,8 @@ async def execute(ctx: Context, account: str, request_id: str, control: Control)
     call: Call = await show(ctx, account, request_id)
     if not call.alive:
         raise StateConflict("the call has ended already")
+    if call.state == "scheduled":
+        raise StateConflict("the call has not begun yet")
     fields = await with_sounds(ctx, account, control.fields)
     return await ctx.engine.control(request_id, control.action, control.leg, fields, by=control.by)
 
@@ -38,7 +40,7 @@ async def execute(ctx: Context, account: str, request_id: str, control: Control)
 async def with_sounds(ctx: Context, account: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """``media`` as what Asterisk plays: a sound of its own (``sound:beep``), or one of the account's."""
     name = fields.get("media")
-    if name is None:
+    if not isinstance(name, str):  # none, or found by the engine that asks on somebody's behalf
         return fields
     if _ASTERISKS.fullmatch(name):
         return {**fields, "media": (name,)}

@@ -54,13 +54,19 @@ async def resume_leg(session: Session, leg: Leg, *, into: str | None = None) -> 
     TelephonyError."""
     if leg.held_from is None:
         raise StateConflict("its own phone holds the call" if leg.state is LegState.HELD else "the party is not held")
-    bridge = leg.held_from if into is None else into
+    bridge = (leg.held_from or _place(session, leg)) if into is None else into
     await session.switch.hold_music(leg.channel_id, on=False)
     if bridge:
         await put_in(session, leg, bridge)
     session.record(Kind.LEG_RESUMED, leg=leg.n, bridge=bridge)
     if session.call.state == "held" and _held(session) is None:
         session.record(Kind.CALL_RESUMED, resumed=leg.n)
+
+
+def _place(session: Session, leg: Leg) -> str:
+    """Where a party belongs that was in no bridge when it was held: with whom it talks by now."""
+    conversation = session.conversation
+    return conversation.bridge if conversation is not None and leg in conversation.parties else ""
 
 
 async def take_out(session: Session, leg: Leg) -> str:

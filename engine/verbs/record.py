@@ -52,8 +52,8 @@ async def start_recording(session: Session, option: str, parties: dict[str, Leg]
     """Record from now on, whatever was recorded before; the recording's name, when Asterisk has begun. Nothing must be being
     recorded. Raises StoreAway."""
     turn = len(session.call.recordings)
-    if turn == 0 and session.call.recording_name:
-        turn = 1  # the first name is a message's
+    if turn == 0 and (session.call.recording_name or session.call.transcript_recording):
+        turn = 1  # the first name is a message's, the first files are the transcript's
     name = recording_name(session.call.request_id, turn)
     _begin(session, name, option, parties, turn)
     await session.committed()

@@ -1,6 +1,7 @@
 """Phones that talk, and what each of them hears between two moments."""
 
 import asyncio
+import functools
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -58,6 +59,47 @@ async def registered(stack, *extensions):
         yield phones
     finally:
         await asyncio.gather(*(phone.close() for phone in phones))
+
+
+GROUPS = (("101", "102", "103"), ("104", "105", "106"), ("107", "108", "109"))
+
+
+class Scenarios:
+    """Scenarios of a module: each has three phones of its own, and three go on at a time.
+
+    ``@scenario()`` takes ``async def name(stack, phones)``; ``@scenario("a", "b")`` one with a third argument ``how``.
+    """
+
+    def __init__(self):
+        self.all = {}
+
+    def __call__(self, *variants):
+        def take(work):
+            if not variants:
+                self.all[work.__name__] = work
+            for variant in variants:
+                self.all[f"{work.__name__}[{variant}]"] = functools.partial(work, how=variant)
+            return work
+
+        return take
+
+    async def run(self, stack):
+        """Scenario → what it failed of, or None."""
+        groups = asyncio.Queue()
+        for group in GROUPS:
+            groups.put_nowait(group)
+        done = await asyncio.gather(*(self._one(stack, groups, work) for work in self.all.values()))
+        return dict(zip(self.all, done, strict=True))
+
+    async def _one(self, stack, groups, work):
+        group = await groups.get()
+        try:
+            async with registered(stack, *group) as phones:
+                await work(stack, phones)
+        except Exception as error:  # noqa: BLE001 - whatever it was, its test raises it
+            return error
+        finally:
+            groups.put_nowait(group)
 
 
 async def talk(api, agent, customer, **fields):

@@ -3,13 +3,20 @@
 import asyncio
 
 import pytest
+import pytest_asyncio
 
 from engine.testkit import audio, numbers
 from engine.testkit.client import leg_of
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
+from tests.acceptance.live_calls import LISTEN, Party, Scenarios, has, hear, none_of, talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+scenario = Scenarios()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outcomes(stack):
+    return await scenario.run(stack)
 
 
 async def modify(api, channel, kind, to=None, status=200):
@@ -31,10 +38,11 @@ async def rows(call, count):
     return await eventually(look, within=5, what=f"{count} CDRs", tell=lambda: call.api.story(call.request_id))
 
 
-async def test_type_0_moves_the_peer_of_the_channel(stack, phones):
+@scenario()
+async def type_0_moves_the_peer_of_the_channel(stack, phones):
     one, two, three = phones
     call = await talk(stack.api, one, two)
-    answer = await modify(stack.api, await channel(call, "agent"), "0", " 103 ")
+    answer = await modify(stack.api, await channel(call, "agent"), "0", f" {three.extension} ")
     assert answer == {"message": "blind transferred successfully", "success": "true"}
     await call.agent.call.over()
     target = Party(three, await three.next_call())
@@ -45,11 +53,12 @@ async def test_type_0_moves_the_peer_of_the_channel(stack, phones):
     assert has(at_target, call.customer.tone)
     await target.call.hang_up()
     first, second = await rows(call, 2)
-    assert [row["dialed_number"] for row in (first, second)] == ["102", "103"]
+    assert [row["dialed_number"] for row in (first, second)] == [two.extension, three.extension]
     assert second["billsec"] > LISTEN
 
 
-async def test_type_0_to_an_external_number(stack, phones):
+@scenario()
+async def type_0_to_an_external_number(stack, phones):
     one, two, _ = phones
     number = numbers.ending("3001")
     call = await talk(stack.api, one, two)
@@ -58,13 +67,18 @@ async def test_type_0_to_an_external_number(stack, phones):
     callee = await stack.callee(number, within=15)
     assert audio.tone_present(callee.samples, call.agent.tone, min_seconds=0.5)
     _, second = await rows(call, 2)
-    assert (second["agent_number"], second["customer_number"], second["dialed_number"]) == ("101", number, number)
+    assert (second["agent_number"], second["customer_number"], second["dialed_number"]) == (
+        one.extension,
+        number,
+        number,
+    )
 
 
-async def test_type_1_lets_the_other_one_talk_to_the_target_first(stack, phones):
+@scenario()
+async def type_1_lets_the_other_one_talk_to_the_target_first(stack, phones):
     one, two, three = phones
     call = await talk(stack.api, one, two)
-    answer = await modify(stack.api, await channel(call, "customer"), "1", "103")
+    answer = await modify(stack.api, await channel(call, "customer"), "1", three.extension)
     assert answer == {"message": "attended transferred successfully", "success": "true"}
     target = Party(three, await three.next_call())
     await target.call.answered()
@@ -82,7 +96,8 @@ async def test_type_1_lets_the_other_one_talk_to_the_target_first(stack, phones)
     await rows(call, 2)
 
 
-async def test_type_3_records_both_and_type_2_hangs_up(stack, phones):
+@scenario()
+async def type_3_records_both_and_type_2_hangs_up(stack, phones):
     one, two, _ = phones
     call = await talk(stack.api, one, two)
     answer = await modify(stack.api, await channel(call, "agent"), "3")
@@ -103,17 +118,24 @@ async def test_type_3_records_both_and_type_2_hangs_up(stack, phones):
     await modify(stack.api, known, "2", status=404)
 
 
-async def test_what_it_does_not_take(stack, phones):
+@scenario()
+async def what_it_does_not_take(stack, phones):
     one, two, _ = phones
     call = await talk(stack.api, one, two)
     agent = await channel(call, "agent")
-    assert "channel" in (await modify(stack.api, "", "0", "102", status=422))["errors"]
-    assert "modify_type" in (await modify(stack.api, agent, "4", "102", status=422))["errors"]
+    assert "channel" in (await modify(stack.api, "", "0", two.extension, status=422))["errors"]
+    assert "modify_type" in (await modify(stack.api, agent, "4", two.extension, status=422))["errors"]
     assert "transfer_to" in (await modify(stack.api, agent, "0", status=422))["errors"]
     assert "transfer_to" in (await modify(stack.api, agent, "0", "12", status=422))["errors"]
-    assert "transfer_to" in (await modify(stack.api, agent, "0", "101", status=422))["errors"]
+    assert "transfer_to" in (await modify(stack.api, agent, "0", one.extension, status=422))["errors"]
     assert (await modify(stack.api, agent, "1", "19005551234", status=403))["errors"]["rule"] == "premium"
     await modify(stack.api, "PJSIP/101-0000ffff", "2", status=404)
     await modify(stack.api2, agent, "2", status=404)
     await call.agent.call.hang_up()
     await rows(call, 1)
+
+
+@pytest.mark.parametrize("name", scenario.all)
+async def test_modify_call(outcomes, name):
+    if outcomes[name] is not None:
+        raise outcomes[name]

@@ -1,14 +1,22 @@
 """Transfers that phones make by themselves, with REFER."""
 
 import pytest
+import pytest_asyncio
 
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, has, hear, none_of, talk
+from tests.acceptance.live_calls import LISTEN, Party, Scenarios, has, hear, none_of, talk
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+scenario = Scenarios()
 
 
-async def test_a_blind_refer(stack, phones):
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outcomes(stack):
+    return await scenario.run(stack)
+
+
+@scenario()
+async def a_blind_refer(stack, phones):
     one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
@@ -17,7 +25,7 @@ async def test_a_blind_refer(stack, phones):
     at_agent, at_customer = await hear(agent, customer)
     assert has(at_agent, customer.tone)
     assert has(at_customer, agent.tone)
-    assert await agent.call.refer("103") == 202
+    assert await agent.call.refer(three.extension) == 202
     target = Party(three, await three.next_call())
     await target.call.answered()
     await stack.api.wait_leg(call.request_id, "target", "up")
@@ -38,7 +46,8 @@ async def _tell(stack, call, party):
     return f"{party.call.notified}\n{await stack.api.story(call.request_id)}"
 
 
-async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
+@scenario()
+async def an_attended_refer_makes_one_of_two_calls(stack, phones):
     one, two, three = phones
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
@@ -47,7 +56,7 @@ async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
     (at_customer,) = await hear(customer)
     assert at_customer.any(), "no music"
     assert none_of(at_customer, agent.tone)
-    second = await one.call("103")
+    second = await one.call(three.extension)
     target = Party(three, await three.next_call())
     await second.answered()
     at_agent, at_target = await hear(Party(one, second), target)
@@ -64,10 +73,16 @@ async def test_an_attended_refer_makes_one_of_two_calls(stack, phones):
     await customer.call.over()
     await stack.api.wait_ended(call.request_id)
     first, merged = await eventually(lambda: _rows(stack, call.request_id, 2), within=5, what="2 CDRs")
-    assert (first["dialed_number"], merged["dialed_number"]) == ("102", "103")
+    assert (first["dialed_number"], merged["dialed_number"]) == (two.extension, three.extension)
     assert merged["billsec"] > LISTEN
 
 
 async def _rows(stack, request_id, count):
     rows = await stack.api.cdrs(request_id)
     return rows if len(rows) == count else None
+
+
+@pytest.mark.parametrize("name", scenario.all)
+async def test_refer(outcomes, name):
+    if outcomes[name] is not None:
+        raise outcomes[name]
