@@ -153,6 +153,8 @@ async def test_a_leg_is_held_with_music_and_comes_back(control, phones):
 
 async def test_to_transfers(control, phones):
     call, agent, customer = await both(control, phones[0], phones[1])
+    for closed in ("19005551234", "112"):
+        assert (await control.put(call, {"to": _party(closed)}, 403))["error"]["code"] == 403
     body = {"from": _party("101"), "state": "active", "to": _party("103")}
     told = await control.put(call, body)
     assert (told["call_state"], told["destination"]) == ("active", "103")
@@ -340,9 +342,10 @@ async def test_the_feed_tells_of_a_call_and_is_taken_up_again(control, stack, ph
                 line = (await stream.content.readline()).decode()
                 again += [int(line[4:])] if line.startswith("id: ") else []
         assert again[1:] == [each["id"] for each in told[2:]][: len(again) - 1]
-    lines = (
-        await stack.trunkline("tail", "--after", str(told[1]["id"]), "--account", "account_1", "--count", "3", "--json")
-    ).splitlines()
-    assert next(json.loads(line)["id"] for line in lines) == told[2]["id"]
+    after = ("tail", "--after", str(told[1]["id"]), "--account", "account_1", "--types", "call.*", "--count", "2")
+    lines = [json.loads(line) for line in (await stack.trunkline(*after, "--json")).splitlines()]
+    assert [each["id"] for each in lines] == [each["id"] for each in told[2:4]]
+    shown = (await stack.trunkline(*after)).splitlines()
+    assert [line.split()[:4:3] for line in shown] == [[str(each["id"]), each["type"]] for each in told[2:4]]
     counts = (await stack.api.get("/api/get_live_call_statistics")).expect().response["result"]
     assert set(counts.values()) == {0}

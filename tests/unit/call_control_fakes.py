@@ -115,7 +115,8 @@ class FakeFeedLog:
         self.events = [replace(event, unfinished=False) for event in self.events]
 
     def tell(self, type_: str, account: str = "account_1", **changes: Any) -> FeedEvent:
-        event = FeedEvent(len(self.events) + 1, account, type_, "2026-03-01T12:00:00.000Z", {}, **changes)
+        at, data = "2026-03-01T12:00:00.000Z", changes.pop("data", {})
+        event = FeedEvent(len(self.events) + 1, account, type_, at, data, **changes)
         self.events.append(event)
         return event
 

@@ -174,9 +174,8 @@ async def test_what_is_foreign_is_unknown_on_every_route(client, world):
     for route in ROUTES:
         if route.dialect is not None and len(route.parameters) > 1:
             await refused(client, route.method, route.path.format(**known), 404)
-            await ask(
-                client, "GET", route.path.format(**{**known, "account_id": 1235}), headers=BEARER_2
-            ) if route.method == "GET" else None
+            if route.method == "GET":
+                await ask(client, "GET", route.path.format(**{**known, "account_id": 1235}), headers=BEARER_2)
             walked += 1
     assert walked == 9
 

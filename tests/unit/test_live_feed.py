@@ -217,3 +217,17 @@ async def test_listening_needs_the_store():
     with pytest.raises(StoreAway):
         async with Feed(log, "e1").listen("account_1"):
             pass
+
+
+async def test_who_takes_nothing_is_cut_off(client, world, monkeypatch):
+    monkeypatch.setattr(events, "PATIENCE", 0.3)
+    reader, writer = await asyncio.open_connection(client.host, client.port, limit=1024)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    writer.write(f"GET /api/events HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+    assert b"200" in await reader.readline()
+    await until(lambda: world.feed.listeners == 1)
+    for _ in range(300):
+        world.feed_log.tell("call.ringing", data={"text": "x" * 100_000})
+    world.feed.heard(CHANGED)
+    await until(lambda: world.feed.listeners == 0)
+    writer.close()

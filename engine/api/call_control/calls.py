@@ -99,8 +99,7 @@ async def listed(ask: Ask) -> web.StreamResponse:
 async def create(ask: Ask) -> web.StreamResponse:
     fields = await fields_of(ask, CREATE)
     command = call_control.Create(Party(**fields["from"]), Party(**fields["to"]), fields["type"])
-    plain = {**fields, "from": fields["from"], "to": fields["to"]}
-    request_id = await call_control.execute(ask.ctx, ask.identity, command, await ask.key(plain))
+    request_id = await call_control.execute(ask.ctx, ask.identity, command, await ask.key(fields))
     call = await calls.show(ask.ctx, ask.name, request_id)
     return answer(
         call_view(call, ask.account.number),
