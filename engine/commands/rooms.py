@@ -93,7 +93,7 @@ async def _tell_changes(ctx: Context, before: Room, after: Room) -> None:
 
 async def tell(ctx: Context, room: Room, kind: str, **data: Any) -> None:
     live = ctx.rooms.live.get(room.id)
-    count = live.connected() if live is not None else 0
+    count = live.entered() if live is not None else 0
     await ctx.rooms.store.tell(room.id, kind, ctx.now(), {"from": WEB, "connected_count": count, "data": data})
 
 

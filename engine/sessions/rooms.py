@@ -50,6 +50,7 @@ class Member:
     """Counts for the room's limit: in it, or about to be."""
     entered: bool = False
     """The log has its entry."""
+    left: bool = False
     inside: bool = False
     """Its channel is in the bridge, or held out of it."""
 
@@ -142,6 +143,10 @@ class LiveRoom:
         """Who takes up a place."""
         return sum(1 for member in self.present() if member.admitted)
 
+    def entered(self) -> int:
+        """Who has entered and not left, as the log counts them."""
+        return sum(1 for member in self.present() if member.entered and not member.left)
+
     def inside(self) -> list[Member]:
         return [member for member in self.present() if member.inside]
 
@@ -156,7 +161,7 @@ class LiveRoom:
 
     def record(self, member: Member, kind: Kind, *, origin: str, at: datetime | None = None, **data: Any) -> bool:
         """A line of the room's log, in the timeline of the member's call."""
-        told = {**member.told(self.room.id), "from": origin, "connected_count": self.connected(), **data}
+        told = {**member.told(self.room.id), "from": origin, "connected_count": self.entered(), **data}
         return member.session.record(kind, at=at, **told)
 
 

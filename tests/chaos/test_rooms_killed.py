@@ -28,7 +28,7 @@ async def test_members_stay_and_the_room_goes_on(stack):
         channel = (await api.call(left["request_id"]))["legs"][0]["channel_id"]
         (await api.request("PATCH", f"{path}/members/{before['101']['id']}", body={"muted": True})).expect()
         (await api.request("PATCH", f"{path}/members/{before[called]['id']}", body={"paused": True})).expect()
-        recording = (await api.get(path)).response["room"]["live"]["recording_name"]
+        recording = (await rooms.logged(api, room["id"], "RECORDING_STARTED"))["data"]["recording_name"]
 
         pid = stack.kill("engine", signal.SIGKILL)
         await rooms.hear(one, B, since=rooms.mark(one)[0], without=[numbers.tone_hz(called)])

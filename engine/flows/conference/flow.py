@@ -214,7 +214,7 @@ class Visit:
 def tell(rooms: LiveRooms, room: Room, member: Member, kind: Kind, *, origin: str, **data: Any) -> None:
     """A line of the room's log of somebody who is not in it."""
     live = rooms.get(room.id)
-    count = live.connected() if live is not None else 0
+    count = live.entered() if live is not None else 0
     member.session.record(kind, **{**member.told(room.id), "from": origin, "connected_count": count, **data})
 
 
@@ -224,7 +224,7 @@ def gone(rooms: LiveRooms, member: Member, room: str, result: str) -> None:
     if member.session.stop_reason == ABANDONED or member.kicked:
         return
     live = rooms.get(room)
-    told = {**member.told(room), "from": PHONE, "connected_count": live.connected() if live is not None else 0}
+    told = {**member.told(room), "from": PHONE, "connected_count": live.entered() if live is not None else 0}
     member.session.record(Kind.ROOM_HANGUP, **told, data={"result": result})
 
 

@@ -69,7 +69,7 @@ class Stay:
     async def stay(self, live: LiveRoom, member: Member) -> str:
         """Be in the room until something ends it. Whatever that is, the room's log has it."""
         session = member.session
-        member.admitted = True
+        member.admitted = member.entered = True
         try:
             if await self._join(live, member):
                 await self._settle_in(live, member)
@@ -154,6 +154,7 @@ class Stay:
         if live.recording is not None and len(live.members) == 1:
             live.record(member, Kind.ROOM_RECORDING_STOPPED, origin=PHONE, data={"recording_name": live.recording})
         member.inside = member.admitted = False
+        member.left = True
         live.record(member, Kind.ROOM_LEFT, origin=PHONE, at=at, data={"last_status": last_status})
         if session.call.state in ("talking", "held"):
             session.record(Kind.CALL_UNBRIDGED, bridge=live.bridge)
