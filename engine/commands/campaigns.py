@@ -143,7 +143,7 @@ def _caller_id(account: Account, text: str, wrong: dict[str, str]) -> str:
 
 
 def _times(ctx: Context, command: CreateCampaign, wrong: dict[str, str]) -> tuple[datetime, datetime]:
-    """A start that is past is now; an end that is past is an error."""
+    """A start that is past is no error, an end that is past is one."""
     now = ctx.now()
     times = {"campaign_start_date": command.campaign_start_date, "campaign_end_date": command.campaign_end_date}
     at: dict[str, datetime] = {}
@@ -159,7 +159,7 @@ def _times(ctx: Context, command: CreateCampaign, wrong: dict[str, str]) -> tupl
         elif end <= now:
             wrong["campaign_end_date"] = "is past"
         else:
-            return max(start, now), end
+            return start, end
     return now, now + timedelta(days=1)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 
+import asyncpg
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +13,7 @@ from engine.testkit import audio, numbers
 from engine.testkit.poll import eventually
 from tests.acceptance import campaign_calls as campaign
 from tests.acceptance.conversations import EPOCH
+from tests.receiver import Receiver
 
 OUTCOMES = {
     numbers.BUSY: ("BUSY", "BUSY"),
@@ -217,6 +219,69 @@ async def test_type_1_leads_into_the_menu(stack):
     assert row["dtmf_inputs"] == "999"
     assert over["keys"] == {"9": 3}
     assert row["billsec"] > 1
+
+
+async def test_type_1_connects_to_a_sip_address_and_to_a_mailbox(stack):
+    host, _, port = stack.json["carrier"].rpartition(":")
+    bot = numbers.ending("3002")
+    contacts = [numbers.ending("7123"), numbers.ending("3006")]
+    first, second = [await campaign.contact_list(stack.api, each) for each in contacts]
+    by_sip = await campaign.create(
+        stack.api, first, campaign_type="1", announcement_text="a", connect_to=f"sip:{bot}@{host}:{port}"
+    )
+    by_mailbox = await campaign.create(
+        stack.api, second, campaign_type="1", announcement_text="a", connect_to="mailbox:103"
+    )
+    await campaign.wait_over(stack.api, by_sip)
+    await campaign.wait_over(stack.api, by_mailbox)
+    (row,) = await campaign.cdrs(stack.api, by_sip)
+    assert (row["dialed_number"], row["dial_status"]) == (contacts[0], "ANSWER")
+    assert audio.tone_present((await stack.callee(bot)).samples, numbers.tone_hz(contacts[0]))
+    (row,) = await campaign.cdrs(stack.api, by_mailbox)
+    assert (row["dialed_number"], row["dial_status"]) == (contacts[1], "ANSWER")
+    assert row["billsec"] > 3
+
+
+async def test_web_hooks_are_told_of_its_life(stack):
+    receiver = Receiver()
+    await receiver.start()
+    try:
+        hook = (await stack.api.post("/api/webhooks", {"url": receiver.url("/"), "types": ["campaign.*"]})).expect()
+        list_id = await campaign.contact_list(stack.api, numbers.ending(numbers.BUSY))
+        campaign_id = await campaign.create(stack.api, list_id)
+        await campaign.wait_over(stack.api, campaign_id)
+
+        async def told():
+            found = [body for _, _, body, _ in receiver.got if body["data"]["campaign_id"] == campaign_id]
+            return found if len(found) == 3 else None
+
+        found = await eventually(told, within=20, what="three messages")
+        await stack.api.request("DELETE", f"/api/webhooks/{hook.response['id']}")
+    finally:
+        await receiver.runner.cleanup()
+    assert [each["type"] for each in found] == ["campaign.created", "campaign.started", "campaign.completed"]
+    assert found[-1]["data"]["results"] == {"BUSY": 1}
+    assert (found[-1]["data"]["status"], found[-1]["data"]["total"]) == ("completed", 1)
+
+
+async def test_a_great_many_records_come_as_one_answer(stack):
+    list_id = await campaign.contact_list(stack.api, numbers.plain())
+    later = {"campaign_start_date": "2035-01-01 00:00:00", "campaign_end_date": "2035-01-02 00:00:00"}
+    campaign_id = await campaign.create(stack.api, list_id, **later)
+    connection = await asyncpg.connect(stack.dsn)
+    await connection.execute(
+        "INSERT INTO cdr (request_id, conversation, account_id, agent_number, customer_number, caller_id, dialed_number,"
+        " call_direction, destination_context, dial_status, call_date, uniqueid, end_reason, campaign_id, list_id)"
+        " SELECT 'bulk-' || n, 0, 'account_1', '', '', '', n, 'outbound-campaign', 'local_call_campaign_type_0', 'BUSY', '2001-01-01'::timestamptz,"
+        f" '', 'busy', '{campaign_id}', '{list_id}' FROM generate_series(1, 2500) AS n"
+    )
+    rows = await campaign.cdrs(stack.api, campaign_id)
+    assert [row["dialed_number"] for row in rows] == [str(n) for n in range(1, 2501)]
+    told = await campaign.statistics(stack.api, campaign_id)
+    assert (told["busy_calls"], told["total_calls"]) == (2500, 2500)
+    await connection.execute("DELETE FROM cdr WHERE campaign_id = $1", campaign_id)
+    await connection.close()
+    (await stack.api.request("DELETE", f"/api/campaigns/{campaign_id}")).expect()
 
 
 async def test_type_1_connects_to_a_phone_and_keeps_the_ledger(stack):

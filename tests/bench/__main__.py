@@ -39,7 +39,8 @@ FULL = Size(rounds=3, calls=1500, paced=300)
 QUICK = Size(rounds=1, calls=400, paced=60)
 
 
-SUBJECTS = {"click2call": "", "otp": "otp", "detect": "decide", "menus": "menus", "digits": "digits", "due": "due"}
+SUBJECTS = {"click2call": "", "otp": "otp", "detect": "decide", "menus": "menus", "digits": "digits", "due": "due",
+            "campaigns": "campaigns"}  # fmt: skip
 """Each but the first has a module of its own, with ``main(quick=…)``."""
 
 
