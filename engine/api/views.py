@@ -111,7 +111,6 @@ CALL_SCHEMA: Mapping[str, Any] = {
         "ended_at": _TIME_OR_NULL,
         "end_reason": {"type": ["string", "null"], "enum": [*_REASONS, None]},
         "result": _nullable("string"),
-        "meta_data": {"description": "What the request had; absent where it had none"},
         "reconciled": {"type": "boolean", "description": "Closed from Asterisk's own record"},
         "recording_name": _nullable("string"),
         "legs": {"type": "array", "items": LEG_SCHEMA},
