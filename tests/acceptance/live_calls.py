@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from engine.testkit import audio
 from engine.testkit.client import Client, leg_of
 from engine.testkit.phone import Phone, PhoneCall
+from engine.testkit.poll import eventually
 
 TONES = (620.0, 930.0, 1240.0)
 """Of the first, second and third phone of a group."""
@@ -117,6 +118,22 @@ async def hear(*parties, seconds=LISTEN):
     start = time.monotonic()
     await asyncio.sleep(seconds)  # the length of the talk
     return [party.call.sound.heard_between(start, start + seconds) for party in parties]
+
+
+async def until_heard(party, check, within=15.0):
+    """Wait until what it hears from now on, all together, passes ``check``; that sound."""
+    start = time.monotonic()
+
+    async def look():
+        sound = party.call.sound.heard_between(start, time.monotonic())
+        return sound if check(sound) else None
+
+    return await eventually(look, within=within, what="such a sound", every=0.1)
+
+
+def rings(samples):
+    """Ringback, of which there are two seconds in six."""
+    return audio.tone_present(samples, 440, 480)
 
 
 def has(samples, *tones, share=None):
