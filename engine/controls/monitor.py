@@ -1,7 +1,6 @@
 """A supervisor in a live call: spy (hears both), whisper (is heard by one), barge (talks with all)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine import ids
@@ -12,6 +11,7 @@ from engine.controls.hold import put_in, take_out
 from engine.controls.transfer import number_of
 from engine.controls.who import named, ours, talkers
 from engine.errors import InvalidFields, StateConflict, TelephonyError
+from engine.sessions.conversation import Monitor
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
 from engine.verbs.bridge import make_bridge
@@ -20,18 +20,6 @@ from engine.verbs.hangup import hangup
 
 ENTERS_WITHIN = 3.0
 ROLE = "monitor"
-
-
-@dataclass(slots=True)
-class Monitor:
-    """Who listens, to whom, how (spy, whisper, barge); ``snoop``: the channel between them."""
-
-    leg: Leg
-    spied: Leg
-    mode: str
-    snoop: str = ""
-    turn: int = 0
-    bridge: str = ""
 
 
 async def spy(session: Session, order: Order) -> Mapping[str, Any]:

@@ -33,3 +33,15 @@ class Consult:
     target: Leg | None = None
     wish: str = ""
     swapped: bool = False
+
+
+@dataclass(slots=True)
+class Monitor:
+    """Who listens, to whom, how (spy, whisper, barge); ``snoop``: the channel between them."""
+
+    leg: Leg
+    spied: Leg
+    mode: str
+    snoop: str = ""
+    turn: int = 0
+    bridge: str = ""

@@ -19,7 +19,7 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call, Leg
 from engine.calls.states import IllegalMove
 from engine.errors import TelephonyError, Unsupported
-from engine.sessions.conversation import Consult, Conversation
+from engine.sessions.conversation import Consult, Conversation, Monitor
 from engine.sessions.inbox import Inbox
 from engine.sessions.services import Services, Waiters
 from engine.store.port import CallEvent, JournalRecord, NewLeg
@@ -73,8 +73,8 @@ class Session:
     """Who talks with whom just now."""
     consult: Consult | None = None
     """An attended transfer under way."""
-    monitor: Any = None
-    """Who listens in (``engine.controls.monitor``)."""
+    monitor: Monitor | None = None
+    """Who listens in."""
     diverted: bool = False
     """A command took the call out of its flow: another one is to be entered."""
     inbox: Inbox = field(default_factory=Inbox)
