@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 STEP = "room"
 TALK_DETECT = "TALK_DETECT(set)"
 TRIES = 4
+ALONE_AFTER = 1.5
+"""Seconds."""
 SILENT_AFTER = "1000"
 """Milliseconds without a voice after which somebody is shown as silent."""
 
@@ -126,10 +128,16 @@ class Stay:
             except (StoreAway, TelephonyError) as error:
                 log.warning("room_not_recorded", room=live.room.id, error=repr(error))
         if len(live.inside()) == 1 and not session.resumed:
-            prompts = await self.sounds.prompts(live.room, "alone")
-            session.spawn(
-                play_to_room(live, member, prompts, lambda: len(live.inside()) > 1 or member.paused), "alone"
-            )  # fmt: skip
+            session.spawn(self._alone(live, member), "alone")
+
+    async def _alone(self, live: LiveRoom, member: Member) -> None:
+        """Said to the first one, unless the next comes at once, as where a room calls several."""
+
+        def company() -> bool:
+            return len(live.inside()) > 1 or member.paused
+
+        if not await member.session.until(company, ALONE_AFTER):
+            await play_to_room(live, member, await self.sounds.prompts(live.room, "alone"), company)
 
     async def _until_over(self, live: LiveRoom, member: Member) -> None:
         session, leg = member.session, member.leg
