@@ -292,6 +292,8 @@ def _parked(call: Call, _leg: Leg | None, event: Event) -> None:
 def _diverted(call: Call, _leg: Leg | None, event: Event) -> None:
     data = event.data
     call.diversion = Diversion(data["flow"], data.get("params", {}), data.get("party"))
+    if data["flow"] != "conversation":
+        call.slot = None
 
 
 def _ended(call: Call, _leg: Leg | None, event: Event) -> None:

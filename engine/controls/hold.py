@@ -24,6 +24,8 @@ async def hold(session: Session, order: Order) -> Mapping[str, Any]:
 async def resume(session: Session, order: Order) -> Mapping[str, Any]:
     """The party named, else the one that is held, is back where it was. 409 when nobody is held."""
     leg = named(session, order, _held(session))
+    if session.call.slot is not None:
+        raise StateConflict("the call is parked: retrieve it")
     _not_in_consultation(session)
     await resume_leg(session, leg)
     return {"leg_id": leg.leg_id}
@@ -82,6 +84,6 @@ async def take_out(session: Session, leg: Leg) -> str:
 async def put_in(session: Session, leg: Leg, bridge: str) -> None:
     """Raises TelephonyError."""
     if session.joined.get(leg.channel_id) != bridge:
-        await quiet(session, leg)
+        await take_out(session, leg)
         await session.switch.bridge_add(bridge, leg.channel_id)
         session.joined[leg.channel_id] = bridge

@@ -308,6 +308,7 @@ async def park_and_retrieve_by_number(stack, phones):
     (at_customer,) = await hear(customer)
     assert at_customer.any(), "no music"
     await call.control("park", status=409)
+    await call.control("resume", status=409)
     three.auto = 486
     await call.control("retrieve", to=three.extension)
     await eventually(lambda: _failed(stack, call), within=5, what="a retrieval that failed")
@@ -325,6 +326,26 @@ async def park_and_retrieve_by_number(stack, phones):
     agrees(first, dialed=two.extension)
     agrees(second, dialed=three.extension, status="BUSY")
     agrees(third, dialed=three.extension, customer=two.extension)
+
+
+@scenario()
+async def a_parked_party_is_transferred(stack, phones):
+    one, two, three = phones
+    call = await talk(stack.api, one, two)
+    customer = call.customer
+    await call.control("park")
+    await call.agent.call.over()
+    await call.control("transfer", "customer", to=three.extension)
+    target = Party(three, await three.next_call())
+    await target.call.answered()
+    await stack.api.wait_state(call.request_id, "talking")
+    at_customer, at_target = await hear(customer, target)
+    assert has(at_customer, target.tone)
+    assert has(at_target, customer.tone)
+    await customer.call.hang_up()
+    first, second = await records(stack, call, 2)
+    agrees(first, dialed=two.extension)
+    agrees(second, dialed=three.extension, customer=two.extension)
 
 
 @scenario()
