@@ -137,10 +137,17 @@ async def ended(journal: PgJournal, rid: str, status: str = "BUSY", reason: str 
         **{"sip_code": None, "q850": None, **changes},
     )  # fmt: skip
     journal.append(
-        replace(closing(1), request_id=rid, ended_at=at, end_reason=reason, legs=(), records=(row,), outbox=())
-    )
+        replace(
+            closing(1), request_id=rid, ended_at=at, end_reason=reason, legs=(), records=(row,), outbox=(),
+            reconciled=row.reconciled,
+        )
+    )  # fmt: skip
     await journal.committed()
     return at
+
+
+CUT_OFF = {"reconciled": True, "answered_at": None, "sip_code": None}
+"""What Asterisk's end leaves of a try that nobody had answered."""
 
 
 async def row_of(table: PgDue, due_id: int) -> Due:
@@ -246,6 +253,10 @@ async def test_retries_by_status_up_to_the_most(table: PgDue, journal: PgJournal
         ({}, {"sip_code": 404, "q850": 1}, False),
         ({}, {"status": "CANCEL", "reason": "engine_restart"}, True),
         ({}, {"status": "CANCEL", "reason": "gate"}, False),
+        ({}, {"status": "CANCEL", "reason": "cancelled", **CUT_OFF}, True),
+        ({}, {"status": "CHANUNAVAIL", "reason": "failed", **CUT_OFF}, True),
+        ({}, {"status": "NOANSWER", "reason": "no_answer", **CUT_OFF, "q850": 19}, False),
+        ({}, {"status": "ANSWER", "reason": "completed", **CUT_OFF, "answered_at": now()}, False),
         ({"max_attempts": 1}, {"status": "CANCEL", "reason": "engine_restart"}, False),
         ({"expires_at": now() + timedelta(hours=1), "retry_seconds": 7200}, {}, False),
     ],
