@@ -61,6 +61,7 @@ from engine.media.tts.create import synthesizer
 from engine.ops import lock
 from engine.ops.devices import DeviceWatch
 from engine.ops.dialer import DialerCollector
+from engine.ops.feed import FeedCollector
 from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
 from engine.ops.operators import ASKED, obey
@@ -279,6 +280,7 @@ class Engine:
             self.recordings.queue.qsize, lambda: self.watchdog.blocked,
         ).register(context.registry)  # fmt: skip
         context.registry.register(WebhookCollector(self.deliveries))
+        context.registry.register(FeedCollector(self.feed))
         context.registry.register(DialerCollector(self.dialer))
         self.server = await serve(context)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from aiohttp import WSCloseCode
 from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
 
 from engine.api import events
 from engine.api.server import create_app
 from engine.errors import StoreAway
+from engine.ops.feed import FeedCollector
 from engine.webhooks import feed as feeds
 from engine.webhooks.feed import CHANGED, Dropped, Feed
 from tests.unit.api_fakes import HEADERS, HEADERS_2, World
@@ -196,7 +198,10 @@ async def test_who_is_too_far_behind_is_let_go(monkeypatch):
             await slow.next(20)
         with pytest.raises(Dropped):
             await slow.next(20)
-    assert feed.listeners_dropped == 1
+    registry = CollectorRegistry()
+    registry.register(FeedCollector(feed))
+    assert registry.get_sample_value("trunkline_feed_dropped_total") == 1
+    assert registry.get_sample_value("trunkline_feed_listeners") == 0
     await feed.close()
 
 
