@@ -69,7 +69,7 @@ from engine.ops.systemd import Notifier
 from engine.ops.watchdog import LoopWatchdog
 from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
-from engine.sessions.arrival import Arrivals
+from engine.sessions.arrival import ENTRANCES, Arrivals
 from engine.sessions.codes import Codes
 from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
@@ -466,6 +466,8 @@ class Engine:
         base = self._server_of(line, request)
         if base.name not in self.registry.settled:
             return
+        if self._flow_of(request.flow) is None and request.flow not in ENTRANCES:
+            line.send(f'VERBOSE "Trunkline has no flow called {request.flow or NO_FLOW}" 1')
         door = AgiSwitch(base, self.config.app, line, request, self._dispatch)
         params = (f"{name}={value}" for name, value in request.params.items())
         with contextlib.suppress(TelephonyError):

@@ -35,6 +35,8 @@ HANDED_OVER_WITHIN = 5.0
 """Seconds that the other door may take to have a caller of this one."""
 MENU = "menu"
 """A name for ``ivr`` whose parameter ``name`` is the menu."""
+ENTRANCES = frozenset({MENU, "inbound"})
+"""Names that the dialplan may give beside those of flows."""
 _LONGEST = 64
 """Characters of a caller that are kept."""
 UNKNOWN = "unknown_number"

@@ -13,6 +13,7 @@ from engine.telephony.agi.request import AgiRequest
 from engine.telephony.agi.server import AgiServer
 from engine.telephony.agi.switch import AgiSwitch
 from engine.telephony.ari.switch import AriSwitch
+from engine.telephony.events import ChannelEntered
 from engine.testkit.asterisks import TRUNK
 from tests.contract.verb_desk import BRING, CALLER_ID, Desk, dialled
 
@@ -28,6 +29,8 @@ class AgiDesk(Desk):
     server: AgiServer = field(init=False)
     coming: dict[str, asyncio.Future[AgiSwitch]] = field(default_factory=dict)
     requests: list[AgiRequest] = field(default_factory=list)
+    back: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Channels that went on in the dialplan, and were sent to us by ``Stasis()`` then → what they know."""
 
     async def open(self) -> str:
         """``host:port`` of the door."""
@@ -61,6 +64,16 @@ class AgiDesk(Desk):
             session.record(kind, leg=leg.n)
         switch.admit(session.call.request_id, lambda: session.until(lambda: channel in session.returned, 5))
         return leg
+
+    def watch_who_comes_back(self) -> None:
+        self.registry.arrive = lambda registry, event: registry.spawn(self._came_back(event), "back")
+
+    async def _came_back(self, event: ChannelEntered) -> None:
+        channel = event.channel.id
+        names = ("TRUNKLINE_STATUS", "TRUNKLINE_RESULT", "TIMEOUT(absolute)")
+        known = {name: await self.switch.get_variable(channel, name) for name in names}
+        self.back[channel] = known | {"args": ",".join(event.args)}
+        await self.switch.hangup(channel)
 
     async def _originate(self, number: str, script: str) -> None:
         assert isinstance(self.switch, AriSwitch)

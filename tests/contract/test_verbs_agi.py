@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from engine import ids
 from engine.errors import Unsupported
 from engine.sessions.session import Session
 from engine.telephony.ari.switch import AriSwitch
 from engine.testkit import numbers
 from engine.testkit.asterisks import asterisks
 from engine.testkit.poll import eventually
-from engine.verbs.bridge import join
+from engine.verbs.bridge import join, talk
 from engine.verbs.detect import Detect, detect
 from engine.verbs.gather import Gather
 from engine.verbs.play import play
@@ -61,6 +63,30 @@ async def detection_by_asterisk(desk: AgiDesk, _folder: Path) -> None:
     assert (await desk.run(flow))[0] == "amd"
 
 
+async def given_back(desk: AgiDesk, _folder: Path, *, after_a_talk: bool = False) -> None:
+    async def flow(session: Session) -> str:
+        leg = await up(session, numbers.ending(numbers.SILENT))
+        if after_a_talk:
+            other = await up(session, numbers.ending("3001"), role="target")
+            bridge = ids.bridge_id(session.call.request_id)
+            assert await join(session, bridge, leg, other)
+            assert await talk(session, bridge, leg, other) is other
+        session.result = "kept"
+        return leg.channel_id
+
+    channel, call = await desk.run(flow)
+    await eventually(lambda: _came_back(desk, channel), within=10, what="channel behind AGI()")
+    known = desk.back[channel]
+    assert known["args"] == "return,agi,SUCCESS", "the dialplan went on behind AGI()"
+    assert (known["TRUNKLINE_STATUS"], known["TRUNKLINE_RESULT"]) == ("over", "kept")
+    assert float(known["TIMEOUT(absolute)"]) == 0
+    assert call.legs[1].hangup_by == ("peer" if after_a_talk else "engine")
+
+
+async def _came_back(desk: AgiDesk, channel: str) -> bool:
+    return channel in desk.back
+
+
 CASES = {
     "list": of(verbs.test_a_list_is_played_as_often_as_asked),
     "endless": of(verbs.test_a_loop_without_an_end_stops_when_told),
@@ -99,6 +125,8 @@ CASES = {
     "no mailbox": of(verbs.test_a_mailbox_that_is_not_there),
     "unsupported": without_a_detector_or_ears,
     "amd": detection_by_asterisk,
+    "given back": given_back,
+    "given back after a talk": partial(given_back, after_a_talk=True),
 }
 
 
@@ -115,6 +143,7 @@ async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object
         desk.build(lambda sink: AriSwitch(pair.server, desk.app, sink))
         await desk.switch.start()
         await eventually(verbs.settled(desk), within=10, what="link")
+        desk.watch_who_comes_back()
         work = (case(desk, tmp_path_factory.mktemp("case")) for case in CASES.values())
         done = await asyncio.gather(*work, return_exceptions=True)
         left = await asyncio.gather(eventually(lambda: _nothing(desk), within=5, what="end"), return_exceptions=True)
