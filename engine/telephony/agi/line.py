@@ -26,7 +26,6 @@ HANGUP_TELLS_WITHIN: Final = 0.3
 RESTS_FOR: Final = 0.25
 """Seconds before a wait is asked for again that came back at once, with nothing."""
 AT_ONCE: Final = 0.05
-AFTER_KEY: Final = 0.01
 SETTLES_WITHIN: Final = 0.01
 """Seconds until Asterisk has read a command, and is about it."""
 ASKED_AGAIN_AFTER: Final = 0.05
@@ -271,10 +270,11 @@ class AgiLine:
         if reply.code == _DEAD:
             self._dead_soon()
         self._pump()
-        if self._current is None and self._rest is None and not current.listens:
-            loop = asyncio.get_running_loop()
-            # Somebody who has just pressed a key does not press another one at once, but a verb stops what plays.
-            self._rest = loop.call_later(AFTER_KEY if reply.key else 0, self.listen)
+        if self._current is None and self._rest is None:
+            if reply.key:  # more may come, and Asterisk drops what is pressed while no command waits
+                self.listen()
+            elif not current.listens:
+                self._rest = asyncio.get_running_loop().call_later(0, self.listen)
 
     def _dead_soon(self) -> None:
         """Some senders of replies do not say HANGUP (``AGISIGHUP=no``)."""
