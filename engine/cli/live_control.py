@@ -29,7 +29,7 @@ ACTIONS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "cancel": ("drop the target of an attended transfer", (), ()),
     "swap": ("talk to the other one of an attended transfer", (), ()),
     "park": ("let a party wait in a slot", (), ("slot",)),
-    "retrieve": ("connect a parked party to a number", _TO, ()),
+    "retrieve": ("connect a parked party to a number, else to whom it talked to last", (), _TO),
     "play": ("play a sound to one, or to all", ("media",), ()),
     "say": ("speak a text to one, or to all", ("text",), ("voice", "language")),
     "dtmf": ("press keys towards a party", ("digits",), ()),

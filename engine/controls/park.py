@@ -9,7 +9,7 @@ from engine.calls.model import Leg
 from engine.controls.hold import put_in, take_out
 from engine.controls.transfer import CONVERSATION, begin, follow, number_of
 from engine.controls.who import named, talkers
-from engine.errors import InvalidFields, StateConflict
+from engine.errors import StateConflict
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
 from engine.verbs.bridge import make_bridge
@@ -90,16 +90,20 @@ def _slot(session: Session, wanted: int | None) -> str:
 
 
 async def retrieve(session: Session, order: Order) -> Mapping[str, Any]:
-    """``to`` is called and connected to the parked party, which waits on if nobody answers. A phone that dialled the slot's
-    code is connected at once."""
+    """``to`` (else whom the parked party talked to last) is called and connected to it; it waits on if nobody answers. A
+    phone that dialled the slot's code is connected at once."""
     call = session.call
     if call.slot is None:
         raise StateConflict("the call is not parked")
     parked = call.legs[call.parties[0]]
-    if not order.fields.get("to"):
-        raise InvalidFields({"to": "is required"})
-    to = number_of(session, order.fields["to"])
+    to = number_of(session, order.fields.get("to") or _last(session, parked))
     target = await begin(session, "retrieve", None, parked, to, arrived=order.fields.get("arrived"))
     order.settle({"leg_id": target.leg_id})
     follow(session, parked)
     return {"leg_id": target.leg_id}
+
+
+def _last(session: Session, parked: Leg) -> str:
+    """Number of whom the parked party talked to last; empty: nobody."""
+    spoken = [leg for leg in session.call.legs.values() if leg.answered_at and leg.role != "monitor"]
+    return next((leg.number for leg in reversed(spoken) if leg is not parked), "")

@@ -342,10 +342,17 @@ async def a_parked_party_is_transferred(stack, phones):
     at_customer, at_target = await hear(customer, target)
     assert has(at_customer, target.tone)
     assert has(at_target, customer.tone)
+    await call.control("park", "customer")
+    await target.call.over()
+    await call.control("retrieve")
+    again = await three.next_call()
+    await again.answered()
+    await stack.api.wait_state(call.request_id, "talking")
     await customer.call.hang_up()
-    first, second = await records(stack, call, 2)
+    first, second, third = await records(stack, call, 3)
     agrees(first, dialed=two.extension)
     agrees(second, dialed=three.extension, customer=two.extension)
+    agrees(third, dialed=three.extension, customer=two.extension)
 
 
 @scenario()
