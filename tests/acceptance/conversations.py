@@ -33,7 +33,7 @@ class Finished:
         return leg_of(self.call, role)
 
 
-async def click_to_call(api, stack, *, agent=None, customer=None, then=None, within=20.0, **fields):
+async def click_to_call(api, stack, *, agent=None, customer=None, then=None, within=60.0, **fields):
     """Place a call, do ``then(request_id)`` while it runs, wait for its end, and gather what all sides know of it."""
     agent, customer = agent or numbers.plain(), customer or numbers.plain()
     request_id = await api.click2call(agent, customer, **fields)

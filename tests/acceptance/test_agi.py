@@ -38,7 +38,7 @@ async def begun(stack, caller="102"):
         live = await stack.api.calls("live")
         return next((call for call in live if (leg_of(call, "caller") or {}).get("number") == caller), None)
 
-    return await eventually(look, within=20, what=f"call from {caller}")
+    return await eventually(look, within=60, what=f"call from {caller}")
 
 
 async def ended(stack, request_id):
@@ -63,21 +63,21 @@ async def recorded_for(stack, request_id, seconds):
     async def look():
         return any(file.stat().st_size > seconds * 16_000 for file in folder.glob(f"tl-{request_id}-*.wav"))
 
-    await eventually(look, within=20, what="message")
+    await eventually(look, within=60, what="message")
 
 
 def tone(call, hz):
     async def look():
         return audio.tone_present(call.heard, hz, min_seconds=0.4)
 
-    return eventually(look, within=20, what=f"{hz} Hz at the phone")
+    return eventually(look, within=60, what=f"{hz} Hz at the phone")
 
 
 def hears(call, name):
     async def look():
         return audio.tone_seconds(call.heard, TONES[name]) > 0.3
 
-    return eventually(look, within=20, what=f"{name} at the phone")
+    return eventually(look, within=60, what=f"{name} at the phone")
 
 
 async def test_a_menu_is_heard_and_its_keys_are_taken(stack, phone):
@@ -246,7 +246,7 @@ async def _not_silent(call):
 async def test_a_flow_that_nobody_knows(stack, phone):
     call = await phone.call(NO_SUCH_FLOW)
     request_id = (await begun(stack))["request_id"]
-    await call.over(within=20)
+    await call.over(within=60)
     assert audio.speech_present(call.heard)
     done, _ = await ended(stack, request_id)
     assert (done["flow"], done["end_reason"]) == ("no_such_flow", "error")
@@ -285,7 +285,7 @@ async def test_the_engine_dies_the_dialplan_goes_on_and_a_talk_too(stack, phone)
         await stack.api.wait_state(talking, "talking")
         await hears(call, "hello")
         old = stack.kill("engine", signal.SIGKILL)
-        await eventually(lambda: _speaks(call), within=20, what="the announcement of the fallback")
+        await eventually(lambda: _speaks(call), within=60, what="the announcement of the fallback")
         await call.over(within=30)
         await stack.wait_ready(but=old)
         done = await stack.api.wait_ended(request_id)

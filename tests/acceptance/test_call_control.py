@@ -297,7 +297,7 @@ async def test_devices_are_known_forgotten_and_come_back(control, stack):
             reply = await control.api.request("GET", path, headers=headers)
             return reply if reply.status == status else None
 
-        found = (await eventually(known, within=20, what="the device")).json
+        found = (await eventually(known, within=60, what="the device")).json
         assert (found["device_ip"], found["mac_address"]) == ("127.0.0.1", "80-5E-C0-AA-BB-01")
         assert before <= found["last_success"] == found["last_request"] <= time.time() + 1
         assert found["registration"] == {"last_success": found["last_success"]}
@@ -314,7 +314,7 @@ async def test_devices_are_known_forgotten_and_come_back(control, stack):
         await phone.unregister()
         await asyncio.sleep(1)  # registration times are whole seconds
         await phone.register()
-        await eventually(known, within=20, what="the device again")
+        await eventually(known, within=60, what="the device again")
 
 
 # -- the live feed and the statistics ----------------------------------------------------------------------------------

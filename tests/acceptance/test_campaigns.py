@@ -144,7 +144,7 @@ async def test_paused_it_dials_nobody_and_resumed_it_goes_on(stack):
     async def done():
         return (await campaign.progress(stack.api, campaign_id))["done"] == 1
 
-    await eventually(done, within=20, what="end of the first call")
+    await eventually(done, within=60, what="end of the first call")
     assert stack.calls_of(second) == []
     changed = await stack.api.request(
         "PATCH", f"/api/campaigns/{campaign_id}", body={"calls_per_minute": "600", "max_concurrent": 2}
@@ -255,7 +255,7 @@ async def test_web_hooks_are_told_of_its_life(stack):
             found = [body for _, _, body, _ in receiver.got if body["data"]["campaign_id"] == campaign_id]
             return found if len(found) == 3 else None
 
-        found = await eventually(told, within=20, what="three messages")
+        found = await eventually(told, within=60, what="three messages")
         await stack.api.request("DELETE", f"/api/webhooks/{hook.response['id']}")
     finally:
         await receiver.runner.cleanup()

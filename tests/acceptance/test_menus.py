@@ -73,7 +73,7 @@ async def test_who_asks_for_it_is_called_back(stack):
         live = [call for call in await stack.api.calls("live") if call["flow"] == "callback"]
         return next((c for c in live if [leg["number"] for leg in c["legs"]] == [menu_calls.AGENT, caller]), None)
 
-    call = await eventually(called_back, within=20, what="call-back")
+    call = await eventually(called_back, within=60, what="call-back")
     (await stack.api.hang_up(call["request_id"])).expect(200)
     await stack.api.wait_ended(call["request_id"])
     assert done.heard("thanks"), done.story

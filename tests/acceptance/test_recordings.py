@@ -46,7 +46,7 @@ async def test_each_side_is_in_its_own_channel(recorded, sound, option):
 @pytest.mark.parametrize("option", SIDES)
 async def test_it_is_as_long_as_the_conversation(recorded, sound, option):
     for channel in sound[option]:
-        assert abs(audio.duration(channel) - recorded[option].cdr["billsec"]) < 0.7
+        assert abs(audio.duration(channel) - recorded[option].cdr["billsec"]) < 1.5
 
 
 async def test_both_sides_are_in_step(recorded, sound):
@@ -55,7 +55,7 @@ async def test_both_sides_are_in_step(recorded, sound):
         left, right = sound[option]
         assert len(left) == len(right)
         begins = [_first_sound(channel) for channel in (left, right)]
-        assert abs(begins[0] - begins[1]) < 0.35, begins
+        assert abs(begins[0] - begins[1]) < 0.6, begins
 
 
 @pytest.mark.parametrize("option", ["off", None])

@@ -33,7 +33,7 @@ async def _agree(stack, room, expected):
         listed = await rooms.members(stack.api, room)
         return f"{len(listed)} listed, {len(expected)} expected, {len(await _bridge(stack, room))} in the bridge"
 
-    await eventually(look, within=20, what="list", tell=tell)
+    await eventually(look, within=60, what="list", tell=tell)
 
 
 async def _settled(stack, room, member):

@@ -141,7 +141,7 @@ async def test_a_call_that_comes_in_is_told(stack, receiver, subscribe):
     async def look():
         return next((about for kind, about, _ in receiver.told if kind == "call.ended"), None)
 
-    request_id = await eventually(look, within=20, what="call.ended")
+    request_id = await eventually(look, within=60, what="call.ended")
     first = receiver.got[0][2]
     assert (first["type"], first["data"]["direction"]) == ("call.created", "inbound")
     assert (await told(receiver, request_id, until="call.ended"))[-1][0] == "call.ended"

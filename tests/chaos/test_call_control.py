@@ -55,7 +55,7 @@ async def test_what_is_known_survives_the_engine(stack):
             reply = await stack.api.request("GET", path, headers=bearer)
             return reply.status == 200 and reply.json["last_success"] >= since
 
-        await eventually(known, within=20, what="the device")
+        await eventually(known, within=60, what="the device")
         request_id = await stack.api.click2call(plain(), plain())
         await stack.api.wait_state(request_id, "talking")
         before = await feed(stack, request_id, 0, "call.bridged")
@@ -69,7 +69,7 @@ async def test_what_is_known_survives_the_engine(stack):
         async def renewed():
             return await known(again)
 
-        await eventually(renewed, within=20, what="the registration that no engine saw")
+        await eventually(renewed, within=60, what="the registration that no engine saw")
 
     await stack.api.hang_up(request_id)
     await truth.all_hold(stack, [request_id])

@@ -17,7 +17,7 @@ async def control(stack, request_id, action, leg="", **fields):
         reply = await stack.api.post(f"/api/calls/{request_id}/control", body)
         return None if reply.status == 503 else reply.expect().response
 
-    return await eventually(look, within=20, what=f"{action} done", tell=lambda: stack.api.story(request_id))
+    return await eventually(look, within=60, what=f"{action} done", tell=lambda: stack.api.story(request_id))
 
 
 async def talking(stack):
@@ -50,11 +50,11 @@ async def test_what_was_done_to_calls_outlives_the_engine(stack):
     resumed = await control(stack, held, "resume", "customer")
     assert resumed["call"]["state"] == "talking"
     assert (await control(stack, consulting, "complete"))["call"]["state"] == "talking"
-    await stack.api.wait_leg(ringing, "target", "up", within=20)
+    await stack.api.wait_leg(ringing, "target", "up", within=60)
     assert slot not in ("", None)
     await control(stack, parked, "retrieve", to=plain())
     for request_id in (parked, ringing, transferred):
-        await stack.api.wait_state(request_id, "talking", within=20)
+        await stack.api.wait_state(request_id, "talking", within=60)
     wanted = {held: 1, parked: 2, consulting: 2, ringing: 2, transferred: 2}
     for request_id, count in wanted.items():
         (await stack.api.hang_up(request_id)).expect()

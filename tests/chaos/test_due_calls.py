@@ -23,7 +23,7 @@ async def test_a_callback_outlives_the_engine(stack):
     body = fields(scheduled_at=wall(5))
     request_id = (await stack.api.post("/api/callback", body)).expect(200).response["request_id"]
     await killed(stack)
-    call = await stack.api.wait_state(request_id, "talking", within=20)
+    call = await stack.api.wait_state(request_id, "talking", within=60)
     assert [leg["number"] for leg in call["legs"]] == [body["agent_number"], body["destination_number"]]
     (await stack.api.hang_up(request_id)).expect(200)
     await truth.all_hold(stack, [request_id])
@@ -37,7 +37,7 @@ async def test_instant_calls_in_flight_are_dialled_once(stack):
     async def under_way() -> bool:
         return "Calling" in [(await read(stack, each["Id"]))["Status"] for each in made[:3]]
 
-    await eventually(under_way, within=20, what="an instant call under way", every=0.01)
+    await eventually(under_way, within=60, what="an instant call under way", every=0.01)
     await killed(stack)
     found = await asyncio.gather(*(over(stack, each["Id"], within=60) for each in made))
     await truth.nothing_left(stack)
@@ -61,7 +61,7 @@ async def test_what_was_claimed_by_a_killed_engine_is_dialled_by_the_next(stack)
     async def due() -> bool:
         return len(await stack.api.calls("scheduled")) < len(request_ids)
 
-    await eventually(due, within=20, what="the first of the callbacks", every=0.005)
+    await eventually(due, within=60, what="the first of the callbacks", every=0.005)
     await killed(stack)
     calls = await truth.all_hold(stack, request_ids)
     assert {each["end_reason"] for each in calls} <= {"busy", "engine_restart"}

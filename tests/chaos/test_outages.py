@@ -22,7 +22,7 @@ async def ready(stack: Stack) -> None:
     async def look() -> bool:
         return (await stack.api.get("/readyz")).status == 200
 
-    await eventually(look, within=20, what="ready engine", every=0.05)
+    await eventually(look, within=60, what="ready engine", every=0.05)
 
 
 async def traffic(stack: Stack, seconds: float, per_second: float) -> tuple[list[str], int]:

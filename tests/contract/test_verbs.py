@@ -196,7 +196,7 @@ async def test_what_one_gather_did_not_want_is_there_for_the_next_one(desk):
     async def flow(session: Session):
         leg = await up(session, numbers.ending("4275"))
         first = await gather(session, leg, Gather(max_digits=1))
-        await session.until(lambda: len(leg.dtmf) == 3, 5)
+        await session.until(lambda: len(leg.dtmf) == 3, 30)
         rest = await gather(session, leg, Gather(("tone:ring",), max_digits=2))
         assert keys.unread(session, leg) == ""
         none = await gather(session, leg, Gather(first_timeout=0.1))
@@ -208,7 +208,7 @@ async def test_what_one_gather_did_not_want_is_there_for_the_next_one(desk):
 async def test_flush_forgets_what_was_pressed_before(desk):
     async def flow(session: Session):
         leg = await up(session, numbers.ending("4275"))
-        await session.until(lambda: len(leg.dtmf) == 3, 5)
+        await session.until(lambda: len(leg.dtmf) == 3, 30)
         return await gather(session, leg, Gather(flush=True, first_timeout=0.1))
 
     assert (await desk.run(flow))[0].digits == ""

@@ -88,7 +88,7 @@ async def settled(api: Client) -> None:
         except OSError:
             return False
 
-    await eventually(look, within=20, what="ready engine", every=0.1)
+    await eventually(look, within=60, what="ready engine", every=0.1)
 
 
 async def talking(pair: Pair, calls: int) -> list[str]:
