@@ -82,6 +82,10 @@ class Dialer:
     """Account → calls at once, as last heard; of those whose due calls came by here."""
     placed: Counter[str] = field(default_factory=Counter)
     """Kind → due calls placed so far."""
+    held: set[int] = field(default_factory=set)
+    """Due calls that were claimed and are not settled."""
+    unsure: bool = False
+    """The answer to a claim was lost: PostgreSQL may think that we have what we do not."""
     busy: set[str] = field(default_factory=set)
     """Lanes that are being fed, or ended."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -125,14 +129,19 @@ class Dialer:
         if room <= 0:
             return LEAST_PAUSE
         try:
+            if self.unsure:
+                await self.table.restart(self.engine_id, sorted(self.held))
+                self.unsure = False
             claims = await self.table.claim(self.engine_id, room=room, full=self._full(), concurrent=CONCURRENT)
         except StoreError as error:
             tell = log.debug if isinstance(error, StoreAway) else log.error
             tell("nothing_claimed", error=str(error))
+            self.unsure = True
             return PAUSE
         began = asyncio.get_running_loop().time()
         for claimed in claims.calls:
             self.holding += 1
+            self.held.add(claimed.due.id)
             self._spawn(self._hold(claimed, began + claimed.after), f"due {claimed.due.id}")
         for lane in claims.hungry:
             self._once(lane, self._feed(lane))
@@ -188,6 +197,7 @@ class Dialer:
             self._spawn(self._give_back(claimed), f"give back {claimed.due.id}")
         finally:
             self.holding -= 1
+            self.held.discard(claimed.due.id)
         if placed is not None:
             await self._look_after(placed)
 

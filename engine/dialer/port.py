@@ -162,8 +162,9 @@ class Dialing(Protocol):
         """Renew this engine's lease on what it has claimed, for ``lease`` seconds; give claims of engines whose lease is
         over back. How many engines are alive."""
 
-    async def restart(self, engine: str) -> int:
-        """At the start: give back what the last process of this engine had claimed."""
+    async def restart(self, engine: str, keep: Sequence[int] = ()) -> int:
+        """At the start, give back what the last process of this engine had claimed; later, claims whose answer was lost.
+        ``keep``: due calls that are in hand."""
 
     async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
         """Claim at most ``room`` due calls for the next moments, by the pace and the caps of their lanes. ``full``:

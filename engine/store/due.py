@@ -110,12 +110,12 @@ class PgDue:
     async def alive(self, engine: str, lease: float) -> int:
         await self._database.fetchval("due_alive", engine, lease)
         async with self._by_index() as connection:
-            await connection.execute(query("due_given_back"), None)
+            await connection.execute(query("due_given_back"), None, [])
             return int(await connection.fetchval(query("due_engines")))
 
-    async def restart(self, engine: str) -> int:
+    async def restart(self, engine: str, keep: Sequence[int] = ()) -> int:
         async with self._by_index() as connection:
-            return int(await connection.fetchval(query("due_given_back"), engine))
+            return int(await connection.fetchval(query("due_given_back"), engine, list(keep)))
 
     @asynccontextmanager
     async def _by_index(self) -> AsyncIterator[asyncpg.Connection]:

@@ -113,12 +113,12 @@ ON CONFLICT (engine) DO UPDATE SET alive_until = excluded.alive_until;
 SELECT count(*) FROM dialers WHERE alive_until > now();
 
 -- name: due_given_back
--- Claims of engines whose lease is over; or of one engine ($1), at its start.
+-- Claims of engines whose lease is over; or of one engine ($1), but for those that it has in hand ($2).
 WITH back AS (
     UPDATE due_calls SET state = 'due', claimed_by = NULL, claim = NULL
     WHERE state = 'claimed'
       AND CASE WHEN $1::text IS NULL THEN claimed_by NOT IN (SELECT engine FROM dialers WHERE alive_until > now())
-               ELSE claimed_by = $1 END
+               ELSE claimed_by = $1 AND id <> ALL ($2::bigint[]) END
     RETURNING lane
 ), woken AS (
     UPDATE due_lanes SET wake_at = now() WHERE lane IN (SELECT lane FROM back) AND wake_at > now()

@@ -216,6 +216,7 @@ async def test_an_engine_that_starts_again_gives_its_claims_back(table: PgDue) -
     await table.add(due(), due(2))
     claimed, kept = await claim(table)
     assert await placed(table, kept) is not None
+    assert await table.restart("e1", [claimed.due.id]) == 0
     assert await table.restart("e1") == 1
     assert [each.due.id for each in await claim(table)] == [claimed.due.id]
 

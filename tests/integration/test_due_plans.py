@@ -35,7 +35,7 @@ async def test_claims_go_by_index(dsn: str, *, analyzed: bool) -> None:
         ("due_take", (both, [20, 5], [now, now], "e9"), "due_calls_due", 100),
         ("due_left", (both, now, 200, account), "due_calls_due", 500),
         ("due_flying", (both, account), "due_calls_flying", 500),
-        ("due_given_back", (None,), "due_calls_claimed", 500),
+        ("due_given_back", (None, []), "due_calls_claimed", 500),
     )
     for name, args, index, most in queries:
         async with connection.transaction():

@@ -48,6 +48,9 @@ class Table:
         """What is claimed is no longer ours."""
         self.lanes: tuple[Sequence[str], Sequence[str]] = ((), ())
         self.rooms: list[int] = []
+        self.kept: list[Sequence[int]] = []
+        self.answers_lost = 0
+        """Times that a claim's answer is lost."""
 
     def give(self, *calls: Due, rules: Rules | None = None) -> None:
         self.waiting += [Claimed(each, each.id, 0.0, rules or Rules()) for each in calls]
@@ -55,11 +58,15 @@ class Table:
     async def alive(self, engine: str, lease: float) -> int:
         return 1
 
-    async def restart(self, engine: str) -> int:
+    async def restart(self, engine: str, keep: Sequence[int] = ()) -> int:
+        self.kept.append(keep)
         return 0
 
     async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
         self.rooms.append(room)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise StoreAway("the answer was lost")
         given, self.waiting = self.waiting[:room], self.waiting[room:]
         (hungry, drained), self.lanes = self.lanes, ((), ())
         return Claims(given, hungry, drained, 0.01)
@@ -275,6 +282,17 @@ async def test_a_kind_that_fails_loses_nothing(world: World) -> None:
     world.table.give(due())
     await until(lambda: len(world.table.postponed) == 1)
     assert world.dialer.holding == 0
+
+
+async def test_claims_whose_answer_was_lost_are_given_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.dialer.dialer.PAUSE", 0.01)
+    world.table.answers_lost = 2
+    await until(lambda: world.table.answers_lost == 0)
+    world.table.give(due(7))
+    await until(lambda: len(world.engine.calls) == 1)
+    assert world.table.kept == [[], []]
+    world.engine.over.set()
+    await until(lambda: world.dialer.held == set())
 
 
 async def test_hungry_and_drained_lanes_are_told_of(world: World) -> None:
