@@ -16,7 +16,7 @@ from engine.media.library.sounds import Sounds
 from engine.media.tts.port import Speaker, Speech
 
 FLOW = "campaign_type_"
-LEAST, MOST = 200, 3000
+LEAST, MOST = 500, 3000
 """Contacts of one feeding; between them, what is dialled in ten seconds."""
 KEPT = 256
 """Campaigns whose rows are remembered: what they say never changes."""

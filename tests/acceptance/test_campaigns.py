@@ -93,14 +93,15 @@ def as_the_dnd_sample(row):
 
 async def test_who_does_not_answer_is_tried_again(stack):
     busy, gone = numbers.ending(numbers.BUSY), numbers.ending(numbers.UNALLOCATED)
-    list_id = await campaign.contact_list(stack.api, busy, gone)
+    list_id = await campaign.contact_list(stack.api, busy, gone, "112")
     campaign_id = await campaign.create(
         stack.api, list_id, max_retries="2", retry_time="0", retry_on_statuses="BUSY, CHANUNAVAIL"
     )
     over = await campaign.wait_over(stack.api, campaign_id)
     tries = [row["dialed_number"] for row in await campaign.cdrs(stack.api, campaign_id)]
     assert (tries.count(busy), tries.count(gone)) == (3, 1)
-    assert (over["done"], over["calls"]) == (2, 4)
+    assert (over["done"], over["calls"]) == (3, 4)
+    assert over["reasons"] == {"BUSY": 1, "CHANUNAVAIL": 1, "REFUSED": 1}, "an emergency number is never dialled"
 
 
 async def test_a_stop_lets_go_of_whom_it_rings_and_dials_nobody_any_more(stack):
@@ -185,6 +186,23 @@ async def test_one_that_starts_later_waits(stack):
     assert (await stack.api.post("/api/get_cdr_by_campaign_id", {"campaign_id": campaign_id})).expect().response == {
         "message": "cdr not found", "result": [], "success": "true",
     }  # fmt: skip
+
+
+async def test_the_documents_example_as_it_is_printed(stack):
+    contacts = [{"contact_number": numbers.plain(), "contact_fields": {"field1": "a", "field2": "b", "field3": "500"}}]
+    list_id, dnd = await campaign.contact_list(stack.api, *contacts), await campaign.dnd_list(stack.api, "919979270001")
+    body = {
+        "list_id": list_id, "dnd_list_id": dnd, "campaign_name": f"test_broadcast_campaign _test_volume {list_id}",
+        "campaign_type": "0", "campaign_caller_id": "15168148111", "dynamic_announcement": "1", "recorded_filename": "",
+        "announcement_text": "Dear, {field1} , {field2}, Your due balance is,, {field3},,INR only",
+        "campaign_start_date": "2035-09-25 14:05:00", "campaign_end_date": "2035-09-26 20:00:00",
+        "time_zone": "Asia/Kolkata", "repeat": "2", "max_retries": "1", "retry_time": "60", "calls_per_min ute": "10",
+        "voice": "Matthew", "volume": "x- soft", "rate": "x- fast", "pitch": "medium", "language_code": "en- US",
+        "tts_engine_type": "standard",
+    }  # fmt: skip
+    reply = (await stack.api.post("/api/create_campaign", body)).expect()
+    assert set(reply.response) == {"campaign_id", "success"}
+    (await stack.api.post("/api/stop_campaign", {"campaign_id": reply.response["campaign_id"]})).expect()
 
 
 async def test_a_recorded_file_is_heard_as_often_as_asked(stack):
