@@ -12,21 +12,22 @@ from engine.controls.record import record_pause, record_resume, record_start, re
 from engine.controls.redirect import redirect
 from engine.controls.sound import dtmf, play, say
 from engine.controls.transfer import attended_transfer, cancel, complete, swap, transfer
+from engine.controls.who import once_connected
 from engine.sessions.services import Control
 
 OF_PHONES = frozenset({"merge"})
 """Actions that only a phone's own signalling asks for."""
 
 CONTROLS: Mapping[str, Control] = {
-    "hold": hold,
+    "hold": once_connected(hold),
     "resume": resume,
     "mute": mute,
     "unmute": unmute,
-    "park": park,
+    "park": once_connected(park),
     "retrieve": retrieve,
     "merge": merge,
-    "transfer": transfer,
-    "attended_transfer": attended_transfer,
+    "transfer": once_connected(transfer),
+    "attended_transfer": once_connected(attended_transfer),
     "complete": complete,
     "cancel": cancel,
     "swap": swap,

@@ -1,10 +1,28 @@
 """Whom an order is about, when it does not say, or says it by role or id."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from engine.calls.model import Leg
 from engine.calls.numbers import is_extension
 from engine.errors import StateConflict
 from engine.sessions.inbox import Order, party
+from engine.sessions.services import Control
 from engine.sessions.session import Session
+
+PAIR = 2
+CONNECTED_WITHIN = 2.0
+"""Seconds that an order waits for parties who have answered to be put together."""
+
+
+def once_connected(control: Control) -> Control:
+    """``control``, after parties who have both answered were put together: until then they can't be taken apart."""
+
+    async def waits(session: Session, order: Order) -> Mapping[str, Any]:
+        await session.until(lambda: session.conversation is not None or len(talkers(session)) < PAIR, CONNECTED_WITHIN)
+        return await control(session, order)
+
+    return waits
 
 
 def up(leg: Leg) -> Leg:
