@@ -6,6 +6,7 @@ from contextlib import suppress
 import asyncpg
 
 from engine.dialer.contacts.port import Contact, ContactList
+from engine.errors import StoreError
 from engine.store.faults import mapped
 from engine.store.pool import Database
 from engine.store.queries import query
@@ -59,11 +60,17 @@ class PgLists:
                     await connection.execute(_STAGED[do_not_dial])
                     copied = await connection.copy_to_table("staged", source=pieces, timeout=_LONG)
                     added = await _take(connection, account, list_id, _count(copied), do_not_dial=do_not_dial)
-                if (added or 0) >= _MANY:
-                    await connection.execute(f"ANALYZE {'dnd_numbers' if do_not_dial else 'contacts'}", timeout=_LONG)
-                return added
+            if (added or 0) >= _MANY:
+                self._database.spawn(self._analyze("dnd_numbers" if do_not_dial else "contacts"), "lists-analyze")
+            return added
         finally:
             connection.terminate()
+
+    async def _analyze(self, table: str) -> None:
+        """So that who reads the list next is not served by a plan for an empty table. Nobody waits for it."""
+        with suppress(StoreError):
+            async with self._database.acquire() as connection:
+                await connection.execute(f"ANALYZE {table}", timeout=_LONG)
 
 
 async def _take(
