@@ -12,7 +12,7 @@ from engine import ids
 from engine.calls.disposition import end_reason
 from engine.calls.events import Kind
 from engine.calls.model import Leg
-from engine.calls.numbers import is_extension, normalize
+from engine.calls.numbers import EMERGENCY, is_extension, normalize
 from engine.errors import Forbidden, StoreAway, TelephonyError
 from engine.flows.menus.voice import Ask, Connect, Heard, Message, Saying
 from engine.mail.port import Letter, Post
@@ -163,7 +163,9 @@ class CallVoice:
             if inside
             else min(account.caller_ids, default="")
         )
-        options = Dial("target", digits, shown, ring, attempt, alongside=self.caller, by_phone=inside)
+        options = Dial(
+            "target", digits, shown, ring, attempt, alongside=self.caller, by_phone=inside and digits not in EMERGENCY
+        )
         try:
             return await dial(self.session, options)
         except Forbidden:
