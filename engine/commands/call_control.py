@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.mac import mac_of
 from engine.calls.numbers import BadNumber, is_extension, normalize
@@ -17,8 +16,8 @@ from engine.commands import click_to_call, refusals
 from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
+from engine.commands.placing import new_call, pass_gate
 from engine.errors import Forbidden, InvalidFields
-from engine.store.port import NewCall
 
 ODR = "odr"
 TYPES = ("click2dial", "click2dialme", ODR, "default")
@@ -53,9 +52,9 @@ async def execute(ctx: Context, identity: Identity, command: Create, key: Key | 
 
     async def act() -> None:
         ctx.engine.accepting()
-        call = _new_call(ctx, account, request_id, flow, params)
+        call = new_call(ctx, account.account, request_id, flow, params)
         try:
-            _pass_gate(ctx, account, params)
+            pass_gate(ctx, account, _numbers(params), params["caller_id"])
         except Forbidden as refusal:
             await refusals.record(ctx, call, refusal)
             raise
@@ -146,24 +145,7 @@ def _odr(ctx: Context, account: Account, party: str, met: Party, code: str, *, f
     return {"customer_number": party, "from": party, "dialed": code, "then": then}
 
 
-def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
-    live = ctx.engine.live_calls(account.account)
+def _numbers(params: Mapping[str, Any]) -> list[str]:
+    """All that may be dialled in the call."""
     numbers = [params.get("agent_number"), params["customer_number"], params.get("then", {}).get("number")]
-    for number in filter(None, numbers):
-        gate.check(account, number, params["caller_id"], live_calls=live)
-        try:
-            routing.endpoint(ctx.routes.current(), number, account.account)
-        except routing.NoRoute:
-            raise Forbidden(f"no route leads to {number}", rule="route") from None
-
-
-def _new_call(ctx: Context, account: Account, request_id: str, flow: str, params: Mapping[str, Any]) -> NewCall:
-    return NewCall(
-        request_id=request_id,
-        account=account.account,
-        flow=flow,
-        direction="outbound",
-        engine=ctx.config.engine_id,
-        created_at=ctx.now(),
-        params=params,
-    )
+    return [number for number in numbers if number]

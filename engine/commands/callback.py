@@ -8,16 +8,16 @@ from typing import Any
 from engine.calls.account import Account, Identity
 from engine.commands import refusals
 from engine.commands.calls import kept
-from engine.commands.click_to_call import ClickToCall, params_of, pass_gate
+from engine.commands.click_to_call import ClickToCall, params_of, parties
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
+from engine.commands.placing import new_call, pass_gate
 from engine.dialer import windows
 from engine.dialer.callback import FLOW
 from engine.dialer.localtime import NoSuchTime, instant
 from engine.dialer.port import CALLBACK, Due, NewDue
 from engine.errors import Forbidden, InvalidFields, NotFound, StateConflict
 from engine.ids import is_request_id
-from engine.store.port import NewCall
 
 FARTHEST = timedelta(days=3660)
 
@@ -77,7 +77,7 @@ async def change(ctx: Context, identity: Identity, request_id: str, changes: Cha
     """Raises as ``create``, NotFound, and StateConflict when it is being dialled or is over."""
     due = await _find(ctx, identity.account, request_id)
     params, due_at = _changed(ctx, identity.account, due, changes)
-    pass_gate(ctx, identity.account, params, live=0)
+    pass_gate(ctx, identity.account, parties(params), params["caller_id"], live=0)
     number = params["agent_number"]
     _told(await ctx.due.change(due.account, request_id, params=params, number=number, due_at=due_at))
 
@@ -152,17 +152,8 @@ def _changed(ctx: Context, account: Account, due: Due, changes: Changes) -> tupl
 async def _pass(ctx: Context, account: Account, params: Mapping[str, Any], request_id: str, due_at: datetime) -> None:
     """Raises Forbidden, which leaves a trace."""
     try:
-        pass_gate(ctx, account, params, live=0)
+        pass_gate(ctx, account, parties(params), params["caller_id"], live=0)
     except Forbidden as refusal:
-        call = NewCall(
-            request_id=request_id,
-            account=account.account,
-            flow=FLOW,
-            direction="outbound",
-            engine=ctx.config.engine_id,
-            created_at=ctx.now(),
-            params=params,
-            scheduled_at=due_at,
-        )
+        call = replace(new_call(ctx, account.account, request_id, FLOW, params), scheduled_at=due_at)
         await refusals.record(ctx, call, refusal)
         raise

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.numbers import BadNumber, normalize
 from engine.commands import refusals
 from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
+from engine.commands.placing import new_call, pass_gate
 from engine.errors import Forbidden, InvalidFields
-from engine.store.port import NewCall
 
 FLOW = "click_to_call"
 RECORDING = {"both": "both", "on": "both", "agent": "agent", "customer": "customer", "off": "off"}
@@ -41,9 +40,9 @@ async def execute(ctx: Context, identity: Identity, command: ClickToCall, key: K
 
     async def act() -> None:
         ctx.engine.accepting()
-        call = _new_call(ctx, account, request_id, params)
+        call = new_call(ctx, account, request_id, FLOW, params)
         try:
-            pass_gate(ctx, identity.account, params, live=ctx.engine.live_calls(account))
+            pass_gate(ctx, identity.account, parties(params), params["caller_id"])
         except Forbidden as refusal:
             await refusals.record(ctx, call, refusal)
             raise
@@ -75,24 +74,6 @@ def params_of(account: Account, command: ClickToCall) -> dict[str, Any]:
     }
 
 
-def pass_gate(ctx: Context, account: Account, params: Mapping[str, Any], *, live: int) -> None:
-    """Raises Forbidden. ``live``: the account's calls at the time of dialling."""
-    table = ctx.routes.current()
-    for number in (params["agent_number"], params["customer_number"]):
-        gate.check(account, number, params["caller_id"], live_calls=live)
-        try:
-            routing.endpoint(table, number, account.account)
-        except routing.NoRoute:
-            raise Forbidden(f"no route leads to {number}", rule="route") from None
-
-
-def _new_call(ctx: Context, account: str, request_id: str, params: Mapping[str, Any]) -> NewCall:
-    return NewCall(
-        request_id=request_id,
-        account=account,
-        flow=FLOW,
-        direction="outbound",
-        engine=ctx.config.engine_id,
-        created_at=ctx.now(),
-        params=params,
-    )
+def parties(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Both numbers that are dialled."""
+    return params["agent_number"], params["customer_number"]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.numbers import BadNumber, normalize
 from engine.commands import refusals
@@ -16,6 +15,7 @@ from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
 from engine.commands.otp_templates import APPROVED, find
+from engine.commands.placing import new_call, pass_gate
 from engine.errors import Forbidden, InvalidFields
 from engine.media.tts.port import Speech
 from engine.media.tts.resolve import resolve
@@ -53,9 +53,9 @@ async def execute(ctx: Context, identity: Identity, command: OutboundCall, key: 
 
     async def act() -> None:
         ctx.engine.accepting()
-        call = _new_call(ctx, account, request_id, params)
+        call = new_call(ctx, account, request_id, FLOW, params)
         try:
-            _pass_gate(ctx, identity.account, params)
+            pass_gate(ctx, identity.account, [params["customer_number"]], params["caller_id"])
         except Forbidden as refusal:
             await refusals.record(ctx, call, refusal)
             raise
@@ -125,24 +125,3 @@ def _manner(command: OutboundCall, template: OtpTemplate | None, wrong: dict[str
     except InvalidFields as error:
         wrong.update(error.fields)
     return manner
-
-
-def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
-    number = params["customer_number"]
-    gate.check(account, number, params["caller_id"], live_calls=ctx.engine.live_calls(account.account))
-    try:
-        routing.endpoint(ctx.routes.current(), number, account.account)
-    except routing.NoRoute:
-        raise Forbidden(f"no route leads to {number}", rule="route") from None
-
-
-def _new_call(ctx: Context, account: str, request_id: str, params: Mapping[str, Any]) -> NewCall:
-    return NewCall(
-        request_id=request_id,
-        account=account,
-        flow=FLOW,
-        direction="outbound",
-        engine=ctx.config.engine_id,
-        created_at=ctx.now(),
-        params=params,
-    )

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.numbers import BadNumber, normalize
 from engine.calls.rooms import OFF, WEB, Room, closed, refused
@@ -14,13 +13,14 @@ from engine.commands import refusals
 from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
+from engine.commands.placing import new_call, pass_gate
 from engine.commands.rooms import TTS, show, tell, unplayable
 from engine.controls import rooms as controls
 from engine.errors import Forbidden, InvalidFields, NotFound, StateConflict, TelephonyError, Unavailable
 from engine.ids import leg_id
 from engine.sessions.inbox import Order
 from engine.sessions.rooms import LiveRoom, Member
-from engine.store.port import NewCall, RoomEvent, RoomFilter, RoomMember
+from engine.store.port import RoomEvent, RoomFilter, RoomMember
 
 FLOW = "conference_call"
 
@@ -118,9 +118,9 @@ async def invite(
 
     async def act() -> None:
         ctx.engine.accepting()
-        call = _new_call(ctx, account.account, request_id, params)
+        call = new_call(ctx, account.account, request_id, FLOW, params)
         try:
-            _pass_gate(ctx, account, params)
+            pass_gate(ctx, account, [params["customer_number"]], params["caller_id"])
         except Forbidden as refusal:
             await refusals.record(ctx, call, refusal)
             raise
@@ -173,27 +173,6 @@ def _params(account: Account, room: Room, wanted: Invite) -> dict[str, Any]:
         "max_duration": longest,
         "confirm": bool(room.media.get("out_confirm")) if wanted.confirm is None else wanted.confirm,
     }
-
-
-def _new_call(ctx: Context, account: str, request_id: str, params: Mapping[str, Any]) -> NewCall:
-    return NewCall(
-        request_id=request_id,
-        account=account,
-        flow=FLOW,
-        direction="outbound",
-        engine=ctx.config.engine_id,
-        created_at=ctx.now(),
-        params=params,
-    )
-
-
-def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
-    number = params["customer_number"]
-    gate.check(account, number, params["caller_id"], live_calls=ctx.engine.live_calls(account.account))
-    try:
-        routing.endpoint(ctx.routes.current(), number, account.account)
-    except routing.NoRoute:
-        raise Forbidden(f"no route leads to {number}", rule="route") from None
 
 
 # -- what all hear -----------------------------------------------------------------------------------------------------

@@ -5,19 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.calls import gate, routing
 from engine.calls.account import Account, Identity
 from engine.calls.numbers import BadNumber, is_extension, normalize
 from engine.commands import refusals
 from engine.commands.calls import kept
 from engine.commands.context import Context
 from engine.commands.idempotency import Key, once
+from engine.commands.placing import new_call, pass_gate
 from engine.commands.webhooks import PARAM, checked_url, notify_param
 from engine.errors import FetchFailed, Forbidden, InvalidFields, NotFound
 from engine.media.library.fetched import Fetched
 from engine.media.library.port import Playable
 from engine.media.library.sounds import Sounds
-from engine.store.port import NewCall
 
 FLOW = "voicemail_broadcast"
 LEAST_DIGITS = 10
@@ -70,12 +69,12 @@ async def execute(ctx: Context, identity: Identity, command: VoicemailBroadcast,
     async def act() -> None:
         ctx.engine.accepting()
         try:
-            _pass_gate(ctx, identity.account, params)
+            pass_gate(ctx, identity.account, [params["customer_number"]], params["caller_id"])
         except Forbidden as refusal:
-            await refusals.record(ctx, _new_call(ctx, account, request_id, params), refusal)
+            await refusals.record(ctx, new_call(ctx, account, request_id, FLOW, params), refusal)
             raise
         played = _played(sound or await _fetched(ctx, account, command.media_url))
-        await ctx.engine.start_call(_new_call(ctx, account, request_id, {**params, **played}))
+        await ctx.engine.start_call(new_call(ctx, account, request_id, FLOW, {**params, **played}))
 
     async def happened(answer: Mapping[str, Any]) -> bool:
         return await kept(ctx, account, answer["request_id"])
@@ -189,24 +188,3 @@ async def _fetched(ctx: Context, account: str, url: str) -> Playable:
 
 def _played(sound: Playable) -> dict[str, Any]:
     return {"media": sound.media, "media_seconds": round(sound.duration, 3)}
-
-
-def _pass_gate(ctx: Context, account: Account, params: Mapping[str, Any]) -> None:
-    number = params["customer_number"]
-    gate.check(account, number, params["caller_id"], live_calls=ctx.engine.live_calls(account.account))
-    try:
-        routing.endpoint(ctx.routes.current(), number, account.account)
-    except routing.NoRoute:
-        raise Forbidden(f"no route leads to {number}", rule="route") from None
-
-
-def _new_call(ctx: Context, account: str, request_id: str, params: Mapping[str, Any]) -> NewCall:
-    return NewCall(
-        request_id=request_id,
-        account=account,
-        flow=FLOW,
-        direction="outbound",
-        engine=ctx.config.engine_id,
-        created_at=ctx.now(),
-        params=params,
-    )
