@@ -29,6 +29,9 @@ NEVER_DIALLED = Disposition("CANCEL", "FAILED")
 DND = Disposition("DND", None)
 
 
+_BY_CAUSE = {CAUSE_BUSY: BUSY, CAUSE_NO_ANSWER: NOANSWER, CAUSE_CONGESTION: CONGESTION}
+
+
 def of_leg(leg: Leg) -> Disposition:
     if leg.answered_at:
         return ANSWER
@@ -51,8 +54,10 @@ def _of_codes(leg: Leg) -> Disposition:
     if leg.sip_code is not None:
         congested = leg.sip_code == 503 and leg.q850 == CAUSE_CONGESTION  # noqa: PLR2004 - RFC 3261
         return CONGESTION if congested else CHANUNAVAIL
-    if leg.q850 == CAUSE_BUSY:
-        return BUSY
+    if (
+        leg.q850 in _BY_CAUSE
+    ):  # the code is not known of a leg that ended while nobody listened: CEL has the cause alone
+        return _BY_CAUSE[leg.q850]
     rang = leg.ringing_at or leg.progress_at
     return NOANSWER if rang and leg.q850 in (0, 16, CAUSE_NO_ANSWER, None) else CHANUNAVAIL
 
