@@ -54,7 +54,7 @@ def _write(folder: Path, dsn: str, port: int, servers: dict[str, Asterisks], eng
         links.append(link)
     settings = {
         "engine_id": engine, "state": str(folder / "engine"), "objects": str(folder / "objects"),
-        "recordings": str(folder / "recordings"), "database": {"dsn": dsn}, "http": {"port": port}, "asterisk": links,
+        "recordings": str(folder / "recordings"), "database": {"dsn": dsn}, "http": {"port": port}, "asterisk": links, "fastagi": {"port": 0},
     }  # fmt: skip
     configuration.write_text(yaml.safe_dump(settings))
     account = {"account": "account_1", "auth": AUTH, "number": 1234, "country": "91", "caller_ids": ["15168148111"]}
