@@ -5,6 +5,7 @@ import asyncio
 from engine.calls.model import Leg
 from engine.sessions.session import Session
 from engine.verbs.answer import answer
+from engine.verbs.bridge import dissolve
 from engine.verbs.play import play
 
 LONGEST = 8.0
@@ -12,9 +13,7 @@ LONGEST = 8.0
 
 async def apologise(session: Session) -> None:
     """A bridge is left first: each hears it on its own."""
-    await session.attempt(*(session.switch.destroy_bridge(bridge) for bridge in session.bridges))
-    session.bridges.clear()
-    session.joined.clear()
+    await asyncio.gather(*(dissolve(session, bridge) for bridge in list(session.bridges)))
     await asyncio.gather(*(_tell(session, leg) for leg in session.live_legs() if leg.up or leg.role == "caller"))
 
 

@@ -7,7 +7,7 @@ from engine import ids
 from engine.calls import disposition
 from engine.calls.model import Leg
 from engine.sessions.session import Session
-from engine.verbs.bridge import join, talk
+from engine.verbs.bridge import dissolve, join, talk
 from engine.verbs.dial import Dial, dial
 from engine.verbs.play import play
 from engine.verbs.record import record_sides
@@ -88,8 +88,7 @@ async def _connect(session: Session, bridge: str, agent: Leg, customer: Leg) -> 
 
 async def _announce(session: Session, bridge: str, agent: Leg, customer: Leg) -> None:
     """Tell the agent why nobody is there."""
-    await session.attempt(session.switch.destroy_bridge(bridge))
-    session.bridges.discard(bridge)
+    await dissolve(session, bridge)
     prompts = session.services.prompts
     congested = disposition.of_leg(customer) is disposition.CONGESTION
     reason = "congestion" if congested else disposition.end_reason(customer)

@@ -40,6 +40,17 @@ async def make_bridge(session: Session, bridge: str, *, kind: str = "mixing,dtmf
             raise
 
 
+async def dissolve(session: Session, bridge: str) -> None:
+    """End a bridge. Who was in it is taken out first: sound that is played to a party whom a bridge is just letting go is
+    never heard."""
+    members = [channel for channel, joined in session.joined.items() if joined == bridge]
+    await session.attempt(*(session.switch.bridge_remove(bridge, channel) for channel in members))
+    await session.attempt(session.switch.destroy_bridge(bridge))
+    session.bridges.discard(bridge)
+    for channel in members:
+        session.joined.pop(channel, None)
+
+
 async def talk(session: Session, bridge: str, *legs: Leg) -> Leg | None:
     """Note that these parties, who are in ``bridge``, talk; wait until the first of them has gone, and return it. Controls
     may change meanwhile who they are."""
