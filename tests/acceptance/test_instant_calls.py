@@ -53,7 +53,11 @@ async def over(stack, which, within=30):
         found = await read(stack, which)
         return found if found["Status"] in OVER else None
 
-    return await eventually(look, within=within, what=f"end of instant call {which}", every=0.1)
+    async def tell() -> str:
+        found = await read(stack, which)
+        return f"{found}\n{await stack.api.story(found['RequestId'])}"
+
+    return await eventually(look, within=within, what=f"end of instant call {which}", tell=tell, every=0.1)
 
 
 async def test_an_audio_file_is_heard_and_the_keys_are_read_back(stack):
