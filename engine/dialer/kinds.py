@@ -1,6 +1,6 @@
 """Kinds of due calls: what each adds to the one mechanism.
 
-A new kind is a class with these methods and a line in ``engine/app.py``.
+A new kind is a class with these methods and a line in ``engine/app/engine.py``.
 """
 
 from collections.abc import Mapping

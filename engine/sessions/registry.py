@@ -77,6 +77,10 @@ class Registry:
         moved = self.foreign.get(identifier) or self.foreign.get(identifier.rpartition(".")[0])
         return moved or ids.request_of(identifier)
 
+    def session_with(self, channel: str) -> Session | None:
+        """The live call that a channel is in."""
+        return self.sessions.get(self.owner(channel) or "")
+
     def holder(self, identifier: str) -> Session | None:
         """That call, if it lives here, and did not let the channel go on in the dialplan."""
         request_id = self.owner(identifier)

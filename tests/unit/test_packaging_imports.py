@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "engine").rglob("*.py"))
 
-SERVERS = ("engine/api/", "engine/ops/", "engine/app.py")
+SERVERS = ("engine/api/", "engine/ops/", "engine/app/")
 """Where ``aiohttp.web`` may be named; app.py runs the server that api makes."""
 READERS = ("engine/config.py", "engine/embedded/environment.py")
 """Where the environment is read."""

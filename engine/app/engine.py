@@ -1,27 +1,25 @@
-"""The composition root: the only module that names adapters. Starts the engine's parts, and stops them in reverse."""
+"""Makes the engine's parts, starts them, and stops them in reverse."""
 
 import asyncio
-import contextlib
 import gc
 import json
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from engine import log as logging_setup
 from engine.api.server import Server, serve
-from engine.calls.model import Call, replay
+from engine.app.agi_door import AgiDoor
+from engine.app.desk import Desk
+from engine.app.links import Links
 from engine.calls.rooms import WEB
-from engine.commands import orders
-from engine.commands.context import Context, LiveFlow, RoomDesk
+from engine.commands.context import Context, RoomDesk
 from engine.config import Config
 from engine.controls.rooms import ROOM_CONTROLS
 from engine.controls.table import CONTROLS
@@ -34,13 +32,7 @@ from engine.dialer.instant import Instant
 from engine.dialer.kinds import Kind
 from engine.dialer.port import CALLBACK, CAMPAIGN, DUE_CALLS, INSTANT
 from engine.errors import (
-    NotFound,
-    StateConflict,
-    StoreAway,
     StoreError,
-    TelephonyError,
-    TrunklineError,
-    Unavailable,
 )
 from engine.flows.apology import apologise
 from engine.flows.call_tracking import CallTracking
@@ -64,14 +56,12 @@ from engine.ops.dialer import DialerCollector
 from engine.ops.feed import FeedCollector
 from engine.ops.lock import StateLock
 from engine.ops.metrics import EngineCollector
-from engine.ops.operators import ASKED, obey
 from engine.ops.systemd import Notifier
 from engine.ops.watchdog import LoopWatchdog
 from engine.ops.webhooks import WebhookCollector
 from engine.sessions import reconcile
-from engine.sessions.arrival import ENTRANCES, Arrivals
+from engine.sessions.arrival import Arrivals
 from engine.sessions.codes import Codes
-from engine.sessions.inbox import Order
 from engine.sessions.registry import Registry
 from engine.sessions.rooms import LiveRooms
 from engine.sessions.services import Flow, Services
@@ -90,23 +80,20 @@ from engine.store.operators import HANGUP, RELOAD, Operators
 from engine.store.orders import ORDER, Orders
 from engine.store.otp_templates import PgOtpTemplates
 from engine.store.pool import Database
-from engine.store.port import NewCall, RecordingRow
+from engine.store.port import RecordingRow
 from engine.store.rooms import PgRooms
 from engine.store.routes import PgRoutes
 from engine.store.spool import Spool
 from engine.store.tokens import PgTokens
 from engine.store.transcripts import PgTranscripts
 from engine.store.webhooks import CHANGED, PgHooks
-from engine.telephony.agi.line import AgiLine
-from engine.telephony.agi.request import AgiRequest
 from engine.telephony.agi.server import AgiServer
-from engine.telephony.agi.switch import AgiSwitch
 from engine.telephony.ami.link import AmiLink
 from engine.telephony.ari.switch import AriSwitch
 from engine.telephony.cel import CelFile
 from engine.telephony.cel_reader import CelReader
-from engine.telephony.events import LinkRestored, TelephonyEvent
-from engine.telephony.manager import ManagerEvent, UserEvent
+from engine.telephony.events import TelephonyEvent
+from engine.telephony.manager import ManagerEvent
 from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
@@ -116,10 +103,6 @@ log = structlog.get_logger(__name__)
 
 DRAIN = 10.0
 """Seconds that a stopping engine lets live calls end by themselves."""
-ELSEWHERE = 5.0
-"""Seconds that another engine has to end a call of its own that somebody deletes here."""
-NO_FLOW = "no_flow"
-"""The flow of an AGI request whose path could be none's name."""
 RETRY = 0.25
 """Seconds between tries at a database that is not there yet."""
 
@@ -140,7 +123,7 @@ async def run(config: Config, *, seed: Path | None = None, notifier: Notifier | 
 
 
 class Engine:
-    """Everything that runs, and what commands may ask of it (``EnginePort``)."""
+    """Everything that runs."""
 
     def __init__(self, config: Config, notifier: Notifier, held: StateLock) -> None:
         self.config = config
@@ -154,7 +137,7 @@ class Engine:
         self.orders = Orders(self.database)
         self.routes = PgRoutes(self.database)
         self.switches = {server.name: AriSwitch(server, config.app, self._dispatch) for server in config.asterisk}
-        self.managers = [AmiLink(server, self._on_ami) for server in config.asterisk]
+        self.managers = [AmiLink(server, self._on_manager) for server in config.asterisk]
         self.cels = {server.name: self._cel(server.name, server.cel) for server in config.asterisk if server.cel}
         self.rooms = PgRooms(self.database)
         self.recordings = Recordings(
@@ -192,13 +175,13 @@ class Engine:
             TYPE_1: CampaignType1(Ivr(self.menus, self.mail)),
         }
         self.arrivals = self._arrivals()
-        self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link)
-        if held.last_alive:
-            self.registry.lost_at = dict.fromkeys(self.switches, held.last_alive)
+        lost_at = dict.fromkeys(self.switches, held.last_alive) if held.last_alive else {}
+        self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link, lost_at=lost_at)
+        self.desk = self._desk()
+        self.links = self._links()
         self.dialer = self._dialer()
-        self.agi, self.watchdog = AgiServer(config.fastagi, self._on_agi), LoopWatchdog(self._flow_name)
-        self.remembered = asyncio.Event()
-        """PostgreSQL was reached, the spool is drained, the calls of the last process are adopted."""
+        self.agi = AgiServer(config.fastagi, self._agi_door().take)
+        self.watchdog = LoopWatchdog(self._flow_name)
         self.hurry = asyncio.Event()
         """A second signal came."""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -212,19 +195,61 @@ class Engine:
             accounts=self.accounts,
             routes=self.routes,
             flow_of=self._flow_of,
-            live_calls=self.live_calls,
+            live_calls=self._live_calls,
             on_recorded=self.recordings.enqueue,
             prompts=PROMPTS,
             controls={**CONTROLS, **ROOM_CONTROLS},
             has_menu=lambda name: name in self.menus.book.entries,
-            parked=self.parked,
-            session_with=self.session_with,
-            move=self.move,
+            parked=self._parked,
+            session_with=self._session_with,
+            move=self._move,
             apologise=apologise,
             speaker=self.speaker,
             call_back=CallBacks(self.due),
             codes=self.codes,
         )
+
+    def _desk(self) -> Desk:
+        return Desk(
+            self.config, self.registry, self.managers, self.journal, self.calls, self.accounts, self.routes,
+            self.arrivals, self.operators, self.orders, self.call_book,
+        )  # fmt: skip
+
+    def _links(self) -> Links:
+        return Links(
+            self.registry, self.switches, self.cels, self.managers, self.device_watch, self.orders,
+            lambda: self.context, self._task,
+        )  # fmt: skip
+
+    def _agi_door(self) -> AgiDoor:
+        return AgiDoor(self.config, self.registry, self.switches, self.arrivals, self._flow_of)
+
+    # What parts are handed that are made before the one they reach.
+
+    def _dispatch(self, event: TelephonyEvent) -> None:
+        self.registry.dispatch(event)
+
+    def _on_link(self, event: TelephonyEvent) -> None:
+        self.links.on_link(event)
+
+    def _on_manager(self, event: ManagerEvent) -> None:
+        self.links.on_manager(event)
+
+    def _live_calls(self, account: str) -> int:
+        return self.registry.live_calls(account)
+
+    def _parked(self, account: str) -> Mapping[str, str]:
+        return self.registry.parked(account)
+
+    def _session_with(self, channel: str) -> Session | None:
+        return self.registry.session_with(channel)
+
+    def _move(self, channel: str, request_id: str) -> None:
+        self.registry.move(channel, request_id)
+
+    def _links_up(self) -> dict[tuple[str, str], bool]:
+        ari = {("ari", name): switch.up for name, switch in self.switches.items()}
+        return ari | {("ami", manager.name): manager.up for manager in self.managers}
 
     def _dialer(self) -> Dialer:
         trunks = {name: trunk.max_calls for name, trunk in self.config.trunks.items() if trunk.max_calls}
@@ -240,7 +265,7 @@ class Engine:
         )
         return Dialer(
             self.config.engine_id, self.due, kinds, self.registry, self.calls, self.accounts, self.routes, brake,
-            self.accepting, trunks,
+            self.desk.accepting, trunks,
         )  # fmt: skip
 
     def _flow_of(self, name: str) -> Flow | None:
@@ -276,17 +301,13 @@ class Engine:
     async def _serve(self) -> None:
         context = self.context = self._context()
         EngineCollector(
-            lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links, self.journal,
+            lambda: {name: self.registry.on_server[name] for name in self.switches}, self._links_up, self.journal,
             self.recordings.queue.qsize, lambda: self.watchdog.blocked,
         ).register(context.registry)  # fmt: skip
         context.registry.register(WebhookCollector(self.deliveries))
         context.registry.register(FeedCollector(self.feed))
         context.registry.register(DialerCollector(self.dialer))
         self.server = await serve(context)
-
-    def _links(self) -> dict[tuple[str, str], bool]:
-        ari = {("ari", name): switch.up for name, switch in self.switches.items()}
-        return ari | {("ami", manager.name): manager.up for manager in self.managers}
 
     def _context(self) -> Context:
         return Context(
@@ -295,7 +316,7 @@ class Engine:
             journal=self.journal,
             accounts=self.accounts,
             routes=self.routes,
-            engine=self,
+            engine=self.desk,
             library=self.library,
             objects=self.objects,
             transcripts=self.transcriptions.table,
@@ -320,7 +341,7 @@ class Engine:
         seeds = json.loads(await asyncio.to_thread(seed.read_text)) if seed else {"accounts": []}
         while not await self._recall(seeds):
             await asyncio.sleep(RETRY * random.uniform(0.8, 1.2))
-        self.remembered.set()
+        self.desk.remembered.set()
         for switch in self.switches.values():
             await switch.start()
         for manager in self.managers:
@@ -380,7 +401,7 @@ class Engine:
         await self.rooms.tell(room_of_recording(row.name), kind, datetime.now(UTC), {"from": WEB, "data": data})
 
     async def _announce_ready(self) -> None:
-        while not all(self.ready().values()):
+        while not all(self.desk.ready().values()):
             await asyncio.sleep(0.02)
         # What was imported and built so far stays for the engine's life: collections need not walk through it.
         gc.collect()
@@ -452,41 +473,9 @@ class Engine:
         if not task.cancelled() and (error := task.exception()):
             log.error("task_failed", task=task.get_name(), exc_info=error)
 
-    # -- links -----------------------------------------------------------------------------------------------------
-
-    def _dispatch(self, event: TelephonyEvent) -> None:
-        self.registry.dispatch(event)
-
     def _flow_name(self, request_id: str) -> str | None:
         session = self.registry.sessions.get(request_id)
         return session.call.flow if session else None
-
-    async def _on_agi(self, line: AgiLine, request: AgiRequest) -> None:
-        """A caller by FastAGI, until that one has gone. One whom we can't take goes on in the dialplan."""
-        base = self._server_of(line, request)
-        if base.name not in self.registry.settled:
-            return
-        if self._flow_of(request.flow) is None and request.flow not in ENTRANCES:
-            line.send(f'VERBOSE "Trunkline has no flow called {request.flow or NO_FLOW}" 1')
-        door = AgiSwitch(base, self.config.app, line, request, self._dispatch)
-        params = (f"{name}={value}" for name, value in request.params.items())
-        with contextlib.suppress(TelephonyError):
-            event = await door.enter(("flow", request.flow or NO_FLOW, request.exten, *params))
-            await self.arrivals.by_door(self.registry, door, event)
-
-    def _server_of(self, line: AgiLine, request: AgiRequest) -> AriSwitch:
-        """The server that is named in the request, else the one at the address that it comes from, else the first."""
-        hosts = {server.name: urlsplit(server.ari).hostname for server in self.config.asterisk}
-        here = [name for name, host in hosts.items() if host == line.peer]
-        name = request.params.get("server", here[0] if here else "")
-        return self.switches.get(name) or next(iter(self.switches.values()))
-
-    def _on_ami(self, event: ManagerEvent) -> None:
-        self.device_watch.heard(event)
-        if isinstance(event, UserEvent) and event.name == ASKED:
-            manager = next(each for each in self.managers if each.name == event.server)
-            self._task(obey(self.context, manager, event), "operator")
-        log.debug("ami", received=repr(event))
 
     def _on_notified(self, told: str | None) -> None:
         """``trunkline calls hangup`` asks every engine, through the database; the one that has the call ends it. A message
@@ -498,150 +487,8 @@ class Engine:
         elif told == RELOAD:
             self.reload()
         elif told is not None and told.startswith(ORDER):
-            self._task(self._obey(told.removeprefix(ORDER)), "order")
+            self._task(self.links.obey(told.removeprefix(ORDER)), "order")
         elif told is not None and told.startswith(STOPPED):
-            self._task(self._stop_campaign(told.removeprefix(STOPPED)), "campaign stop")
+            self._task(self.links.stop_campaign(told.removeprefix(STOPPED)), "campaign stop")
         elif told is not None and told.startswith(HANGUP):
-            self._task(self._hang_up(told.removeprefix(HANGUP)), "hangup")
-
-    async def _hang_up(self, request_id: str) -> None:
-        with contextlib.suppress(NotFound, StateConflict):
-            await self.registry.end_call(request_id)
-
-    async def _stop_campaign(self, campaign_id: str) -> None:
-        """Let go of whom it rings; who has answered is let finish. What was placed in the moment of the stop comes to
-        light within the next."""
-        for _ in range(5):
-            for session in list(self.registry.sessions.values()):
-                if session.call.campaign_id == campaign_id and session.call.answered_at is None:
-                    session.stop("cancelled")
-            await asyncio.sleep(RETRY)
-
-    def _on_link(self, event: TelephonyEvent) -> None:
-        self.registry.settled.discard(event.server)
-        log.warning("link", server=event.server, up=isinstance(event, LinkRestored))
-        if isinstance(event, LinkRestored):
-            self._task(self._reconcile(event.server), f"reconcile {event.server}")
-
-    async def _reconcile(self, server: str) -> None:
-        """Compare calls and channels; tried again while the link holds, for a list may come late on a busy server."""
-        switch, cel = self.switches[server], self.cels.get(server) or reconcile.NoCel()
-        while switch.up:
-            try:
-                await reconcile.server(self.registry, switch, cel)
-            except (TelephonyError, StoreError) as error:
-                log.warning("reconcile_again", server=server, error=repr(error))
-                await asyncio.sleep(RETRY * random.uniform(1, 2))
-            else:
-                return
-
-    # -- what commands ask (EnginePort) ----------------------------------------------------------------------------
-
-    def ready(self) -> Mapping[str, bool]:
-        return {
-            "postgres": self.remembered.is_set() and not self.journal.away,
-            "asterisk": any(switch.up and name in self.registry.settled for name, switch in self.switches.items()),
-            "ami": any(manager.up for manager in self.managers),
-        }
-
-    def accepting(self) -> None:
-        if not self.remembered.is_set():
-            raise Unavailable("the engine is starting", retry_after=1)
-        if self.journal.away and self.config.database.when_away == "refuse":
-            raise Unavailable("PostgreSQL can't be reached", retry_after=2)
-        self.registry.accepting()
-
-    def live_calls(self, account: str) -> int:
-        return self.registry.live_calls(account)
-
-    async def start_call(self, call: NewCall) -> None:
-        self.accepting()
-        account = await self.accounts.get(call.account)
-        if account is None:
-            raise NotFound("no such account")
-        try:
-            await self.registry.start(call, account, self.registry.choose())
-        except StoreAway as error:
-            raise Unavailable("the call can't be kept", retry_after=2) from error
-
-    def find(self, request_id: str) -> Call | None:
-        return self.registry.find(request_id)
-
-    async def end_call(self, request_id: str) -> None:
-        try:
-            await self.registry.end_call(request_id)
-        except NotFound:
-            await self._end_elsewhere(request_id)
-
-    def parked(self, account: str) -> Mapping[str, str]:
-        return self.registry.parked(account)
-
-    def session_with(self, channel: str) -> Session | None:
-        return self.registry.sessions.get(self.registry.owner(channel) or "")
-
-    def move(self, channel: str, request_id: str) -> None:
-        self.registry.move(channel, request_id)
-
-    async def channel(self, account: str, name: str) -> tuple[str, str, str] | None:
-        """Of this engine's calls, else of another one's."""
-        if found := self.registry.channel(account, name):
-            return found
-        request_id = await self.orders.call_of_channel(account, name)
-        if request_id is None or request_id in self.registry.sessions:
-            return None
-        call = replay(await self.calls.events(request_id, account) or ())
-        leg = next((leg for leg in call.legs.values() if leg.alive and leg.channel == name), None)
-        others = [call.legs[n].leg_id for n in call.parties if leg and n != leg.n and call.legs[n].alive]
-        return (request_id, leg.leg_id, others[0] if others else "") if leg else None
-
-    def leads_to(self, account: str, code: str) -> tuple[str, Mapping[str, Any]] | None:
-        return self.arrivals.leads_to(self.routes.current(), account, code)
-
-    async def live_flows(self, account: str) -> list[LiveFlow]:
-        """Ours from memory, which events keep right; the others' as they have written them down, unless that is away."""
-        found = Counter(
-            (session.call.flow, session.call.direction, session.call.campaign_id is not None)
-            for session in self.registry.sessions.values()
-            if session.call.alive and session.call.account == account
-        )
-        with contextlib.suppress(StoreAway):
-            for flow, direction, campaign, calls in await self.call_book.live_elsewhere(account, self.config.engine_id):
-                found[flow, direction, campaign] += calls
-        return [LiveFlow(*kind, calls) for kind, calls in found.items()]
-
-    async def control(
-        self, request_id: str, action: str, leg: str, fields: Mapping[str, Any], *, by: str = "api"
-    ) -> Mapping[str, Any]:
-        """Here, or in the engine that has the call."""
-        order = Order(action, leg, fields, by)
-        if request_id in self.registry.sessions or not await self.calls.is_live([request_id]):
-            return await self.registry.control(request_id, order)
-        return orders.given_back(
-            await self.orders.ask(request_id, action, leg, fields, by=by, within=order.within + ELSEWHERE)
-        )
-
-    async def _obey(self, told: str) -> None:
-        """An order that another process has for a call of ours."""
-        request_id, _, number = told.partition(" ")
-        if request_id not in self.registry.sessions:
-            return
-        row = await self.orders.find(int(number))
-        if row is None:
-            return
-        try:
-            answer = await orders.execute(
-                self.context, row.request_id, row.action, row.leg, row.fields, by=row.asked_by
-            )
-        except TrunklineError as error:
-            answer = orders.told(error)
-        await self.orders.answer(int(number), answer)
-
-    async def _end_elsewhere(self, request_id: str) -> None:
-        """Ask the engine that has the call, another one of this database, and see that it ends. Raises Unavailable."""
-        await self.operators.ask_hangup(request_id)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ELSEWHERE):
-                while await self.calls.is_live([request_id]):
-                    await asyncio.sleep(RETRY * random.uniform(0.3, 0.5))
-                return
-        raise Unavailable("the engine that has the call does not answer", retry_after=5)
+            self._task(self.links.hang_up(told.removeprefix(HANGUP)), "hangup")
