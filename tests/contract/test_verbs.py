@@ -77,9 +77,8 @@ def scripted(endpoint: str) -> Callee:
     return Callee(silent=True) if endpoint.partition("@")[0].endswith("6001") else by_number(endpoint)
 
 
-def real(desk: Desk) -> None:
-    if not desk.real:
-        pytest.skip("needs sound")
+over_asterisk = pytest.mark.parametrize("pair", ["asterisk"], indirect=True)
+"""What the fake, which has no sound, can't show."""
 
 
 # -- play, say ---------------------------------------------------------------------------------------------------------
@@ -122,8 +121,8 @@ async def test_a_tone_for_a_while(desk):
         assert audio.tone_present((await desk.heard(number)).samples, 480, 620)
 
 
+@over_asterisk
 async def test_what_can_not_be_played_is_not_completed(desk):
-    real(desk)
 
     async def flow(session: Session):
         leg = await up(session, numbers.ending(numbers.SILENT))
@@ -225,8 +224,8 @@ async def test_prompts_again_for_who_presses_nothing(desk):
     assert len([event for event in timeline if event.kind == "play.started"]) == 3
 
 
+@over_asterisk
 async def test_without_barge_in_the_prompt_is_heard_to_its_end(desk):
-    real(desk)
 
     async def flow(session: Session):
         leg = await up(session, numbers.ending("4275"))
@@ -248,8 +247,8 @@ async def test_who_hangs_up_while_gathering(desk):
     assert (gathered.digits, gathered.reason) == ("", "hangup")
 
 
+@over_asterisk
 async def test_fifty_calls_gather_at_once_and_no_digit_is_lost_or_crossed(desk):
-    real(desk)
     wanted: dict[str, str] = {}
     got: dict[str, str] = {}
     reasons: list[str] = []
@@ -328,8 +327,8 @@ async def test_a_message_that_is_not_fetched_goes_with_its_call(desk, tmp_path):
     assert not await desk.switch.fetch_recording(recorded.name, tmp_path / "gone.wav")
 
 
+@over_asterisk
 async def test_a_beep_is_heard_before_the_message(desk, tmp_path):
-    real(desk)
     number = numbers.ending(numbers.SILENT)
 
     async def flow(session: Session):
@@ -530,8 +529,8 @@ async def test_voicemail_leaves_a_message(desk, pair):
         assert left.reason == "left"
 
 
+@over_asterisk
 async def test_a_mailbox_that_is_not_there(desk):
-    real(desk)
 
     async def flow(session: Session):
         leg = await up(session, numbers.plain())
