@@ -1,6 +1,5 @@
 """Campaigns from the API to the callees' ears and back into CDRs and counters."""
 
-import asyncio
 import io
 import json
 
@@ -321,7 +320,11 @@ async def test_type_1_connects_to_a_phone_and_keeps_the_ledger(stack):
             return [call for call in live if (call["campaign_id"], call["state"]) == (campaign_id, "talking")] or None
 
         await eventually(talking, within=30, what="a conversation")
-        await asyncio.sleep(0.3)  # of it
+
+        async def hearing():
+            return audio.tone_present(incoming.heard, numbers.tone_hz(contact), min_seconds=0.1)
+
+        await eventually(hearing, within=30, what="the contact at the phone")
         await incoming.hang_up()
         over = await campaign.wait_over(stack.api, campaign_id)
     assert audio.tone_present(incoming.heard, numbers.tone_hz(contact), min_seconds=0.1)

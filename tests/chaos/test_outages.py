@@ -46,6 +46,13 @@ async def traffic(stack: Stack, seconds: float, per_second: float) -> tuple[list
     raise AssertionError
 
 
+async def some_talk(stack: Stack) -> None:
+    async def look() -> bool:
+        return any(call["state"] == "talking" for call in await stack.api.calls())
+
+    await eventually(look, within=60, what="a conversation", every=0.05)
+
+
 async def cut(proxy, seconds: float) -> None:
     await proxy.cut()
     await asyncio.sleep(seconds)
@@ -56,7 +63,7 @@ async def cut(proxy, seconds: float) -> None:
 @pytest.mark.parametrize("line", ["ari", "ami"])
 async def test_a_link_to_asterisk_is_cut_under_traffic(stack: Stack, lines: Lines, line: str, away: float):
     calls, _ = await asyncio.gather(
-        traffic(stack, away + 3, 5), asyncio.create_task(_later(getattr(lines, line), away))
+        traffic(stack, away + 3, 5), _cut_while_some_talk(stack, getattr(lines, line), away)
     )
     taken, refused = calls
     await ready(stack)
@@ -64,14 +71,16 @@ async def test_a_link_to_asterisk_is_cut_under_traffic(stack: Stack, lines: Line
     assert (refused > 0) == (line == "ari"), "calls need ARI, and only ARI"
 
 
-async def _later(proxy, seconds: float) -> None:
-    await asyncio.sleep(1)
+async def _cut_while_some_talk(stack: Stack, proxy, seconds: float) -> None:
+    await some_talk(stack)
     await cut(proxy, seconds)
 
 
 @pytest.mark.parametrize("away", [4.0, pytest.param(30.0, marks=pytest.mark.long)])
 async def test_postgresql_is_away_under_traffic(stack: Stack, lines: Lines, away: float):
-    calls, _ = await asyncio.gather(traffic(stack, away + 3, 5), asyncio.create_task(_later(lines.postgres, away)))
+    calls, _ = await asyncio.gather(
+        traffic(stack, away + 3, 5), asyncio.create_task(_cut_while_some_talk(stack, lines.postgres, away))
+    )
     taken, refused = calls
     await ready(stack)
     await truth.all_hold(stack, taken)
@@ -94,7 +103,7 @@ async def test_the_engine_is_killed_while_postgresql_is_away(stack: Stack, lines
 
 async def test_asterisk_is_killed_under_traffic(stack: Stack):
     running = asyncio.create_task(traffic(stack, 5, 4))
-    await asyncio.sleep(2)
+    await some_talk(stack)
     pid = stack.kill("asterisk")
     taken, _ = await running
     await stack.wait_ready(name="asterisk", but=pid)

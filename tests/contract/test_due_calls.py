@@ -21,6 +21,7 @@ from engine.store.pool import Database
 from engine.store.port import NewCall
 from engine.testkit.database import DatabaseServer
 from tests.store_facts import PARAMS, closing, record, request_id
+from tests.waiting import until
 
 _calls = count(1000)
 SOON = timedelta(milliseconds=300)
@@ -349,9 +350,9 @@ async def test_a_lane_closed_by_its_schedule_sleeps(table: PgDue, sql: asyncpg.C
 
 
 async def test_what_expired_is_not_placed(table: PgDue) -> None:
-    (made,) = await table.add(due(expires_at=now() + SOON))
+    (made,) = await table.add(due(expires_at=(end := now() + SOON)))
     (claimed,) = await claim(table)
-    await asyncio.sleep(2 * SOON.total_seconds())
+    await until(lambda: now() > end)
     assert await placed(table, claimed) is None
     assert await table.skip("e1", claimed, "EXPIRED", at=now())
     assert (await row_of(table, made.id)).result == "EXPIRED"

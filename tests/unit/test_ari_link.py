@@ -11,10 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine.errors import Clash, Gone, LinkDown, Refused, RequestTimedOut, TelephonyError
-from engine.telephony.ari.http import AriHttp, refusal
+from engine.telephony.ari.http import CONNECTIONS, AriHttp, refusal
 from engine.telephony.ari.link import is_secure
 from engine.telephony.ari.rest import SOCKETS, TURNS, RestSockets, has_rest
 from engine.telephony.backoff import Backoff
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,10 @@ async def test_request_without_answer_ends_at_its_deadline(tmp_path: Path) -> No
 
 
 async def test_close_fails_what_is_under_way() -> None:
-    async def never(_: web.Request) -> web.Response:
+    asked = []
+
+    async def never(request: web.Request) -> web.Response:
+        asked.append(request)
         await asyncio.Event().wait()
         return web.Response()
 
@@ -83,9 +87,9 @@ async def test_close_fails_what_is_under_way() -> None:
     async with TestServer(application) as server:
         http = AriHttp("u", "p", timeout=10, heartbeat=1)
         waiting = [asyncio.create_task(http.request("GET", str(server.make_url("/never")))) for _ in range(30)]
-        await asyncio.sleep(0.1)
+        await until(lambda: len(asked) == CONNECTIONS)
         await http.close()
-        ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
+        ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
         assert {type(end) for end in ends} == {LinkDown}
         with pytest.raises(LinkDown):
             await http.request("GET", str(server.make_url("/never")))
