@@ -125,7 +125,7 @@ class Ari:
             assert answer.status < 300, f"{method} {path}: {answer.status} {text}"
             return json.loads(text) if text else None
 
-    async def wait(self, wanted: Callable[[Event], bool], within: float = 10) -> Event:
+    async def wait(self, wanted: Callable[[Event], bool], within: float = 60) -> Event:
         async with asyncio.timeout(within), self._changed:
             while True:
                 for event in self.events:
@@ -133,7 +133,7 @@ class Ari:
                         return event
                 await self._changed.wait()
 
-    async def of(self, kind: str, channel: str, within: float = 10) -> Event:
+    async def of(self, kind: str, channel: str, within: float = 60) -> Event:
         """The event ``kind`` of a channel; ``Up`` and ``Ringing`` are its state changes."""
         state = kind if kind in ("Up", "Ringing") else None
         name = "ChannelStateChange" if state else kind
@@ -166,6 +166,10 @@ class Ari:
         """No channel lives. One outlives its last event by a moment."""
         return await self.request("GET", "/channels") == []
 
+    async def is_forgotten(self) -> bool:
+        """Asterisk has cleared up after our websocket. Until then it may take the name away from the next one."""
+        return await self.request("GET", "/applications") == []
+
     async def end(self, channel: str) -> Event:
         await self.request("DELETE", f"/channels/{channel}")
         return await self.of("ChannelDestroyed", channel)
@@ -188,7 +192,7 @@ async def ari(pair: Pair) -> AsyncIterator[Ari]:
     """The application ``conf-test``, registered for as long as this lasts; then the engine is away."""
     deployment = pair.deployment
     headers = credentials(pair)
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         client = Ari(f"http://{deployment.http}/ari", session)
         async with session.ws_connect(f"{client.base}/events", params={"app": APP}) as events:
@@ -201,3 +205,4 @@ async def ari(pair: Pair) -> AsyncIterator[Ari]:
                     await client.request("DELETE", f"/channels/{channel['id']}")
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
+        await until(client.is_forgotten)

@@ -147,6 +147,31 @@ async def test_requests_without_answer_end_a_link_whose_stream_stands(
     await switch.stop()
 
 
+@pytest.mark.parametrize("calls", [0, 1])
+async def test_a_link_that_asterisk_forgot_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, pair: Asterisks, server: AsteriskServer, heard: Heard, calls: int
+) -> None:
+    """Asterisk's late clean-up after another websocket, here brought about by one that takes the name and goes. With a
+    live channel the application stays in Asterisk's list and is as deaf."""
+    switch = AriSwitch(server, APP, heard, heartbeat=HEARTBEAT)
+    monkeypatch.setattr(switch._link, "_replaced", lambda: None)
+    await switch.start()
+    await heard.wait(LinkRestored)
+    for _ in range(calls):
+        await switch.create_channel(call := new_channel(), f"PJSIP/15550000000@{TRUNK}", caller_id="")
+        await heard.wait(ChannelEntered, call)
+    async with aiohttp.ClientSession() as session:
+        key = f"{pair.server.ari_user}:{pair.server.ari_password.get_secret_value()}"
+        other = await session.ws_connect(f"{pair.server.ari}/events", params={"app": APP, "api_key": key})
+        await other.close()
+    await heard.wait(LinkLost, seconds=60)
+    await heard.wait(LinkRestored, number=2)
+    for channel in await switch.channels():
+        await switch.hangup(channel.id)
+        await heard.wait(ChannelGone, channel.id)
+    await switch.stop()
+
+
 async def test_slow_link_is_no_lost_link(proxy: FaultProxy, switch: AriSwitch, heard: Heard) -> None:
     proxy.slow(0.05)
     for _ in range(5):

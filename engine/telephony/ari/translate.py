@@ -36,6 +36,8 @@ Frame = Mapping[str, Any]
 _Translator = Callable[[Frame, str, datetime], TelephonyEvent | None]
 
 APPLICATION_REPLACED: Final = "ApplicationReplaced"
+USER_EVENT: Final = "ChannelUserevent"
+"""The link asks for one now and then, to see whether it is heard."""
 
 
 def translate(frame: Frame, server: str) -> TelephonyEvent | None:
@@ -49,7 +51,7 @@ def translate(frame: Frame, server: str) -> TelephonyEvent | None:
 
 def wanted() -> list[str]:
     """The event types that a server is to send, the most frequent first."""
-    return [*_TABLE, APPLICATION_REPLACED]
+    return [*_TABLE, APPLICATION_REPLACED, USER_EVENT]
 
 
 def timestamp(text: str) -> datetime:
