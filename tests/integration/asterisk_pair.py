@@ -166,9 +166,18 @@ class Ari:
         """No channel lives. One outlives its last event by a moment."""
         return await self.request("GET", "/channels") == []
 
-    async def is_forgotten(self) -> bool:
-        """Asterisk has cleared up after our websocket. Until then it may take the name away from the next one."""
-        return await self.request("GET", "/applications") == []
+    async def forgotten(self) -> None:
+        """Until Asterisk has cleared up after our websocket: it may take the name away from the next one until then. One
+        whose channels just went may stay in the list, as deaf as it is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while await self.request("GET", "/applications"):
+                    await asyncio.sleep(0.02)
+
+    async def heard(self) -> None:
+        """Until an event of our own came through."""
+        await self.request("POST", "/events/user/heard", application=APP)
+        await self.wait(lambda event: event["type"] == "ChannelUserevent")
 
     async def end(self, channel: str) -> Event:
         await self.request("DELETE", f"/channels/{channel}")
@@ -198,11 +207,12 @@ async def ari(pair: Pair) -> AsyncIterator[Ari]:
         async with session.ws_connect(f"{client.base}/events", params={"app": APP}) as events:
             reader = asyncio.create_task(client.read(events))
             try:
+                await client.heard()
                 yield client
-                await until(client.is_quiet)
+                await until(client.is_quiet, within=60)
             finally:
                 for channel in await client.request("GET", "/channels"):
                     await client.request("DELETE", f"/channels/{channel['id']}")
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
-        await until(client.is_forgotten)
+        await client.forgotten()
