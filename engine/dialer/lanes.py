@@ -16,6 +16,9 @@ CROWDED = 0.1
 """Seconds until a lane without room is looked at again."""
 SETTLING = 0.3
 """Seconds between two looks at a lane that waits for its end."""
+FLYING = 5.0
+"""Seconds between two looks at a lane of which calls are under way, whatever was said of it: one that is due again in a
+transaction that had not ended at the last look may have found that the lane was to be looked at anyway, and said nothing."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 LOOK_AHEAD = timedelta(seconds=pace.AHEAD)
 """Lanes are looked at so long before ``wake_at``."""
@@ -88,6 +91,8 @@ class Want:
         done = self.over or (self.lane.fed and left["next"] is None and not left["flying"] and not taken)
         self.drained = done and self.lane.campaign and self.closed_until is None
         self.wake_at = self._wake(left["next"])
+        if left["flying"] and self.closed_until is None:
+            self.wake_at = min(self.wake_at, self._in(FLYING))
         if self.lane.closes_at is not None and not self.over:
             self.wake_at = min(self.wake_at, self.lane.closes_at + LOOK_AHEAD)
 

@@ -165,7 +165,7 @@ class PgDue:
             calls=claimed,
             hungry=[w.lane.name for w in wanted if not w.lane.fed and not w.over and left[w.lane.name]["left"] < LOW],
             drained=[w.lane.name for w in wanted if w.drained],
-            again=min((want.again for want in wanted), default=LONGEST),
+            again=min(LONGEST, *(want.again for want in wanted)),
         )
 
     async def place(self, engine: str, claimed: Claimed, call: NewCall, server: str) -> Placed:

@@ -277,6 +277,29 @@ async def test_what_is_tried_again(
         assert row.due_at == at + timedelta(seconds=60)
 
 
+async def test_a_try_that_ends_while_its_lane_is_served_is_made_again(table: PgDue, sql: asyncpg.Connection) -> None:
+    """The end finds that its lane is to be looked at anyway and says nothing; whoever looks does not see the end yet."""
+    (made,) = await table.add(due(max_attempts=2, retry_seconds=0))
+    (claimed,) = await claim(table)
+    rid = await placed(table, claimed)
+    await sql.execute("UPDATE due_lanes SET wake_at = now() - interval '1 minute'")
+    async with sql.transaction():
+        ending = (
+            "UPDATE calls SET state = 'ended', end_reason = 'engine_restart', ended_at = now() WHERE request_id = $1"
+        )
+        await sql.execute(ending, rid)
+        served = await table.claim("e1", room=100, full=(), concurrent=500)
+        assert (list(served.calls), served.again <= 1.0) == ([], True)
+    again: list[Claimed] = []
+
+    async def claimed_again() -> bool:
+        again.extend(await claim(table))
+        return bool(again)
+
+    await until(claimed_again, within=60)
+    assert [each.due.id for each in again] == [made.id]
+
+
 async def test_a_stopped_lane_places_nothing_not_even_what_was_claimed(table: PgDue, sql: asyncpg.Connection) -> None:
     lane = await campaign(sql, 5)
     claimed = await claim(table)
