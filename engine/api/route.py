@@ -116,3 +116,19 @@ class OpenRoute:
     method: str = "GET"
     described: Mapping[str, Any] = field(default_factory=dict)
     """Members of its OpenAPI operation that are not made of the above."""
+
+
+def placing(path: str, summary: str, handler: Handler, body: Schema, *, example: str) -> Route:
+    """A route that places one call and answers with its ``request_id``."""
+    answer = {"request_id": {"type": "string", "pattern": "^[0-9a-f]{10}$"}}
+    return Route(
+        "POST",
+        path,
+        summary,
+        handler,
+        scope="call",
+        body=body,
+        creates=True,
+        errors=(409, 503),
+        answers={200: Answer("The call is committed and under way", answer, {"request_id": example})},
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.api.fields import IDENTIFIER, PHONE, Bad, Field, Kind, Schema, scalar, whole
-from engine.api.route import Answer, Ask, Route
+from engine.api.route import Ask, placing
 from engine.commands.voicemail_broadcast import TRIGGERS, VoicemailBroadcast, execute
 
 DTMF = "0123456789ABCD*#wW"
@@ -148,21 +148,5 @@ async def post(ask: Ask) -> Mapping[str, Any]:
 
 
 ROUTES = (
-    Route(
-        "POST",
-        "/api/voicemail_broadcast",
-        "Leave a recorded message in a mailbox",
-        post,
-        scope="call",
-        body=BODY,
-        creates=True,
-        errors=(409, 503),
-        answers={
-            200: Answer(
-                "The call is committed and under way",
-                {"request_id": {"type": "string", "pattern": "^[0-9a-f]{10}$"}},
-                {"request_id": "5a1f09c3d2"},
-            )
-        },
-    ),
+    placing("/api/voicemail_broadcast", "Leave a recorded message in a mailbox", post, BODY, example="5a1f09c3d2"),
 )

@@ -1,9 +1,7 @@
 """Conference rooms; which numbers lead to them is kept in memory, fresh by notifications."""
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -11,8 +9,9 @@ from typing import Any
 import asyncpg
 
 from engine.calls.rooms import Access, Room
-from engine.errors import StateConflict, StoreError
+from engine.errors import StateConflict
 from engine.store import rows
+from engine.store.fresh import POLL, Fresh
 from engine.store.pool import Database
 from engine.store.port import RecordingRow, RoomEvent, RoomFilter, RoomMember
 from engine.store.queries import query
@@ -22,8 +21,6 @@ MOST = 1000
 """Rooms of one account."""
 MOST_ACCESSES = 500
 """Of one room."""
-_POLL = 30.0
-_RETRY = 1.0
 _ACCESS = tuple(item.name for item in fields(Access))
 _MEMBER = tuple(item.name for item in fields(RoomMember))
 
@@ -31,22 +28,17 @@ _MEMBER = tuple(item.name for item in fields(RoomMember))
 class PgRooms:
     """Implements ``engine.store.port.Rooms``."""
 
-    def __init__(self, database: Database, *, poll: float = _POLL) -> None:
+    def __init__(self, database: Database, *, poll: float = POLL) -> None:
         self._database = database
-        self._poll = poll
         self._extensions: Mapping[tuple[str, str], str] = {}
         self._numbers: Mapping[str, tuple[str, str]] = {}
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._fresh = Fresh(database, "rooms", frozenset(("rooms", "room_numbers")), self.refresh, poll=poll)
 
     # -- the directory -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Load the directory and keep it fresh from now on. May be called again after it raised StoreAway."""
-        self._database.listener.subscribe(self._heard)
-        await self.refresh()
-        if self._task is None:
-            self._task = self._database.spawn(self._keep_fresh(), "rooms")
+        await self._fresh.start()
 
     def by_extension(self, account: str, number: str) -> str | None:
         return self._extensions.get((account, number))
@@ -58,23 +50,6 @@ class PgRooms:
         found = await self._database.fetch("room_directory")
         self._extensions = {(row["owner"], row["number"]): row["room"] for row in found if not row["inbound"]}
         self._numbers = {row["number"]: (row["room"], row["owner"]) for row in found if row["inbound"]}
-
-    def _heard(self, table: str | None) -> None:
-        if table in (None, "rooms", "room_numbers"):
-            self._changed.set()
-
-    async def _keep_fresh(self) -> None:
-        wait = self._poll
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self.refresh()
-                wait = self._poll
-            except StoreError:
-                wait = _RETRY
 
     # -- rooms ---------------------------------------------------------------------------------------------------------
 

@@ -1,35 +1,26 @@
-"""The route table, in memory, kept fresh by notifications and, where one was missed, by the clock."""
+"""The route table, in memory."""
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from engine.calls.routing import Route
-from engine.errors import InvalidFields, NotFound, StoreError
+from engine.errors import InvalidFields, NotFound
 from engine.store import rows
 from engine.store.faults import RecordRefused
+from engine.store.fresh import POLL, Fresh
 from engine.store.pool import Database
-
-_POLL = 30.0
-_RETRY = 1.0
 
 
 class PgRoutes:
     """Implements ``engine.store.port.Routes``, and the administration of the table."""
 
-    def __init__(self, database: Database, *, poll: float = _POLL) -> None:
+    def __init__(self, database: Database, *, poll: float = POLL) -> None:
         self._database = database
-        self._poll = poll
         self._routes: tuple[Route, ...] = ()
-        self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._fresh = Fresh(database, "routes", frozenset(("routes",)), self.refresh, poll=poll)
 
     async def start(self) -> None:
         """Load the table and keep it fresh from now on. May be called again after it raised StoreAway."""
-        self._database.listener.subscribe(self._heard)
-        await self.refresh()
-        if self._task is None:
-            self._task = self._database.spawn(self._keep_fresh(), "routes")
+        await self._fresh.start()
 
     def current(self) -> Sequence[Route]:
         return self._routes
@@ -57,20 +48,3 @@ class PgRoutes:
         """A table without any route gets one: every number leads to ``trunk``."""
         await self._database.fetchval("seed_routes", trunk)
         await self.refresh()
-
-    def _heard(self, table: str | None) -> None:
-        if table in (None, "routes"):
-            self._changed.set()
-
-    async def _keep_fresh(self) -> None:
-        wait = self._poll
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self.refresh()
-                wait = self._poll
-            except StoreError:
-                wait = _RETRY

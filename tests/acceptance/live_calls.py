@@ -120,6 +120,12 @@ async def hear(*parties, seconds=LISTEN):
     return [party.call.sound.heard_between(start, start + seconds) for party in parties]
 
 
+async def they_hear_each_other(one, other):
+    at_one, at_other = await hear(one, other)
+    assert has(at_one, other.tone), f"{one.phone.extension} does not hear {other.phone.extension}"
+    assert has(at_other, one.tone), f"{other.phone.extension} does not hear {one.phone.extension}"
+
+
 async def until_heard(party, check, within=15.0):
     """Wait until what it hears from now on, all together, passes ``check``; that sound."""
     start = time.monotonic()

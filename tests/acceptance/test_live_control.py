@@ -11,7 +11,19 @@ import pytest_asyncio
 from engine.testkit import audio
 from engine.testkit.client import at, leg_of
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, Scenarios, Talk, has, hear, none_of, rings, talk, until_heard
+from tests.acceptance.live_calls import (
+    LISTEN,
+    Party,
+    Scenarios,
+    Talk,
+    has,
+    hear,
+    none_of,
+    rings,
+    talk,
+    they_hear_each_other,
+    until_heard,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,9 +55,7 @@ async def hold_mute_and_hang_up_one_leg(stack, phones):
 
     resumed = await call.control("resume", "customer")
     assert resumed["call"]["state"] == "talking"
-    at_agent, at_customer = await hear(agent, customer)
-    assert has(at_agent, customer.tone)
-    assert has(at_customer, agent.tone)
+    await they_hear_each_other(agent, customer)
 
     await call.control("mute", "agent", direction="in")
     at_agent, at_customer = await hear(agent, customer)
@@ -56,9 +66,7 @@ async def hold_mute_and_hang_up_one_leg(stack, phones):
     assert none_of(at_agent, customer.tone)
     assert none_of(at_customer, agent.tone)
     await call.control("unmute", "agent")
-    at_agent, at_customer = await hear(agent, customer)
-    assert has(at_agent, customer.tone)
-    assert has(at_customer, agent.tone)
+    await they_hear_each_other(agent, customer)
 
     ended = await call.control("hangup", "customer")
     assert leg_of(ended["call"], "customer")["state"] == "ended"
@@ -108,6 +116,14 @@ async def story(stack, call):
     return await stack.api.story(call.request_id)
 
 
+async def joined(call, phone):
+    """The phone's next call, once it talks in ``call``."""
+    party = Party(phone, await phone.next_call())
+    await party.call.answered()
+    await call.api.wait_state(call.request_id, "talking")
+    return party
+
+
 @scenario()
 async def a_blind_transfer_moves_the_peer(stack, phones):
     one, two, three = phones
@@ -122,9 +138,7 @@ async def a_blind_transfer_moves_the_peer(stack, phones):
     incoming.accept()
     await stack.api.wait_state(call.request_id, "talking")
     target = Party(three, incoming)
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     await customer.call.hang_up()
     await incoming.over()
     first, second = await records(stack, call, 2)
@@ -164,9 +178,7 @@ async def what_cannot_be_transferred_is_refused(stack, phones):
     await call.control("transfer", "target", to=three.extension, status=404)
     reply = await stack.api2.post(f"/api/calls/{call.request_id}/control", {"action": "hold"})
     assert reply.status == 404
-    at_agent, at_customer = await hear(call.agent, call.customer)
-    assert has(at_agent, call.customer.tone)
-    assert has(at_customer, call.agent.tone)
+    await they_hear_each_other(call.agent, call.customer)
     await call.agent.call.hang_up()
     await records(stack, call, 1)
 
@@ -202,9 +214,7 @@ async def attended_transfer_swapped_and_completed(stack, phones):
 
     await call.control("complete")
     await agent.call.over()
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     assert (await call.now())["state"] == "talking"
     await target.call.hang_up()
     await customer.call.over()
@@ -233,9 +243,7 @@ async def attended_transfer_that_comes_back(stack, phones, how):
             await target.call.hang_up()
         await target.call.over()
     await stack.api.wait_state(call.request_id, "talking")
-    at_agent, at_customer = await hear(agent, customer)
-    assert has(at_agent, customer.tone)
-    assert has(at_customer, agent.tone)
+    await they_hear_each_other(agent, customer)
     await customer.call.hang_up()
     await agent.call.over()
     first, second = await records(stack, call, 2)
@@ -256,9 +264,7 @@ async def attended_transfer_whose_transferer_leaves_while_it_rings(stack, phones
     await until_heard(customer, rings)
     target.call.accept()
     await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
     agrees(first, dialed=two.extension)
@@ -281,9 +287,7 @@ async def attended_transfer_ends_with_who_hangs_up(stack, phones, how):
     if how == "agent":
         await agent.call.hang_up()
         await stack.api.wait_state(call.request_id, "talking")
-        at_customer, at_target = await hear(customer, target)
-        assert has(at_customer, target.tone)
-        assert has(at_target, customer.tone)
+        await they_hear_each_other(customer, target)
         await target.call.hang_up()
     else:
         await customer.call.hang_up()
@@ -317,9 +321,7 @@ async def park_and_retrieve_by_number(stack, phones):
     await three.next_call()
     target = Party(three, await three.next_call())
     await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     await call.control("retrieve", to=one.extension, status=409)
     await customer.call.hang_up()
     first, second, third = await records(stack, call, 3)
@@ -336,12 +338,8 @@ async def a_parked_party_is_transferred(stack, phones):
     await call.control("park")
     await call.agent.call.over()
     await call.control("transfer", "customer", to=three.extension)
-    target = Party(three, await three.next_call())
-    await target.call.answered()
-    await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    target = await joined(call, three)
+    await they_hear_each_other(customer, target)
     await call.control("park", "customer")
     await target.call.over()
     await call.control("retrieve")
@@ -368,9 +366,7 @@ async def a_phone_parks_and_another_retrieves_by_code(stack, phones):
     await out.answered()
     target = Party(three, out)
     await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     await out.hang_up()
     await customer.call.over()
     first, second = await records(stack, call, 2)
@@ -390,15 +386,11 @@ async def a_phone_transfers_by_keys(stack, phones, how):
     target = Party(three, await three.next_call())
     await target.call.answered()
     if how.startswith("*2"):
-        at_agent, at_target = await hear(agent, target)
-        assert has(at_agent, target.tone)
-        assert has(at_target, agent.tone)
+        await they_hear_each_other(agent, target)
         await agent.call.hang_up()
     await agent.call.over()
     await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    await they_hear_each_other(customer, target)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
     agrees(first, dialed=two.extension)
@@ -433,9 +425,7 @@ async def spy_whisper_barge(stack, phones):
     assert has(at_agent, customer.tone, boss.tone)
     assert has(at_customer, agent.tone, boss.tone)
     await boss.call.hang_up()
-    at_agent, at_customer = await hear(agent, customer)
-    assert has(at_agent, customer.tone)
-    assert has(at_customer, agent.tone)
+    await they_hear_each_other(agent, customer)
     await agent.call.hang_up()
     await customer.call.over()
     await records(stack, call, 1)
@@ -497,12 +487,8 @@ async def redirect_to_a_menu(stack, phones):
     await agent.call.over()
     await until_heard(customer, audio.speech_present)
     await call.control("transfer", to=three.extension)
-    target = Party(three, await three.next_call())
-    await target.call.answered()
-    await stack.api.wait_state(call.request_id, "talking")
-    at_customer, at_target = await hear(customer, target)
-    assert has(at_customer, target.tone)
-    assert has(at_target, customer.tone)
+    target = await joined(call, three)
+    await they_hear_each_other(customer, target)
     await customer.call.hang_up()
     first, second = await records(stack, call, 2)
     agrees(first, dialed=two.extension)
@@ -525,9 +511,7 @@ async def a_call_that_a_phone_made(stack, phones):
     assert none_of(at_caller, target.tone)
     assert none_of(at_target, caller.tone)
     await call.control("resume", "caller")
-    at_caller, at_target = await hear(caller, target)
-    assert has(at_caller, target.tone)
-    assert has(at_target, caller.tone)
+    await they_hear_each_other(caller, target)
     await call.control("spy", "caller", to=three.extension)
     boss = Party(three, await three.next_call())
     await boss.call.answered()
@@ -538,12 +522,8 @@ async def a_call_that_a_phone_made(stack, phones):
     await eventually(lambda: _unmonitored(call), within=5, what="the monitor's end")
     await call.control("transfer", "target", to=three.extension)
     await target.call.over()
-    third = Party(three, await three.next_call())
-    await third.call.answered()
-    await stack.api.wait_state(request_id, "talking")
-    at_caller, at_third = await hear(caller, third)
-    assert has(at_caller, third.tone)
-    assert has(at_third, caller.tone)
+    third = await joined(call, three)
+    await they_hear_each_other(caller, third)
     await out.hang_up()
     first, second = await records(stack, call, 2)
     agrees(first, dialed=two.extension)

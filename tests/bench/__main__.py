@@ -22,7 +22,7 @@ from engine.store.pool import Database
 from tests.bench import report, upkeep
 from tests.bench.load import Load
 from tests.bench.processes import Helper
-from tests.bench.sides import Bench, Outcome
+from tests.bench.sides import Bench, Outcome, ari_of
 
 IN_FLIGHT = 60
 PACE = 20.0
@@ -107,11 +107,7 @@ class _Run:
         database = await asyncpg.connect(plan.dsn)
         try:
             await self._far_end.start()
-            server = plan.config.asterisk[0]
-            secret = server.ari_password.get_secret_value()
-            await self._bare.start(
-                {"base": server.ari, "user": server.ari_user, "password": secret, "trunk": "carrier"}
-            )
+            await self._bare.start(ari_of(stack))
             await self._measure(Bench(stack, self._far_end, self._bare, database, self._options.way))
         finally:
             await asyncio.gather(self._far_end.stop(), self._bare.stop())

@@ -9,34 +9,24 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from engine.embedded.progress import say
 from engine.embedded.stack import Stack
-from engine.embedded.state import free_port
 from engine.media.tts.create import synthesizer
 from engine.media.tts.port import Speech
-from engine.store.administration import AccountAdministration
-from engine.store.pool import Database
+from tests.bench.announcing import IN_FLIGHT, Announcements, Run, calls_a_second, shares
 from tests.bench.load import Load
-from tests.bench.otp import _Announcements
-from tests.bench.processes import Helper
 from tests.bench.sides import Outcome
 from tests.bench.sip import AGENT
-from tests.bench.subject import keep, on_stack, told
 
-IN_FLIGHT = 300
 TEXT = "hello"
 CONTACTS = 1_000_000
 RECORDS_WITHIN = 120.0
 
 
 def main(*, quick: bool = False) -> int:
-    port = free_port(set())
-    run = _Run(port, quick=quick)
-    on_stack(run.measure, trunk=port)
-    return run.verdict
+    return _Run(quick=quick).main()
 
 
-class _Calls(_Announcements):
+class _Calls(Announcements):
     """The engine's side is a campaign that is as fast as its caps let it be."""
 
     client: "Client"
@@ -104,86 +94,42 @@ class Client:
         await self.post("create_campaign", fields)
 
 
-class _Run:
-    def __init__(self, port: int, *, quick: bool) -> None:
-        self._quick = quick
-        self._rounds, self._calls = (1, 200) if quick else (3, 800)
-        self._contacts = 20_000 if quick else CONTACTS
-        self._far_end = Helper("tests.bench.far_end", str(port))
-        self._bare = Helper("tests.bench.bare_announce")
-        self.verdict = 1
+class _Run(Run):
+    name = "campaigns"
 
-    async def measure(self, stack: Stack) -> None:
-        plan = stack.plan
-        accounts = Database(plan.dsn)
-        await accounts.open()
-        await AccountAdministration(accounts).set_limits("account_1", concurrent_calls=1000)
-        await accounts.close()
-        database = await asyncpg.connect(plan.dsn)
-        speaker = synthesizer(plan.config)
+    async def figures(self, stack: Stack, database: asyncpg.Connection) -> tuple[dict[str, Any], list[str]]:
+        bench = _Calls(stack, self.far_end, self.bare, database, "")
+        bench.client = Client(stack)
+        speaker = synthesizer(stack.plan.config)
         await speaker.start()
         try:
-            await self._far_end.start()
-            server = plan.config.asterisk[0]
-            secret = server.ari_password.get_secret_value()
-            await self._bare.start(
-                {"base": server.ari, "user": server.ari_user, "password": secret, "trunk": "carrier"}
-            )
-            bench = _Calls(stack, self._far_end, self._bare, database, "")
-            bench.client = Client(stack)
             with await speaker.speak(Speech(TEXT)) as spoken:
                 bench.media = spoken.media
-                figures, problems = await self._calls_a_second(bench)
-            figures |= await self._imported(stack, bench.client, database)
+                engine, bare, problems = await self.in_turn(bench)
         finally:
             await speaker.close()
-            await asyncio.gather(self._far_end.stop(), self._bare.stop())
-            await database.close()
-        self._conclude(figures, problems)
-
-    async def _calls_a_second(self, bench: _Calls) -> tuple[dict[str, Any], list[str]]:
-        load = Load(self._calls, in_flight=IN_FLIGHT)
-        runs: dict[str, list[Outcome]] = {"engine": [], "bare": []}
-        problems = [problem for side in runs for problem in (await getattr(bench, side)(Load(40))).problems]
-        for number in range(self._rounds):
-            for side in ("bare", "engine") if number % 2 == 0 else ("engine", "bare"):
-                runs[side].append(await getattr(bench, side)(load))
-                problems += runs[side][-1].problems
-        engine, bare = (
-            sorted(runs[side], key=lambda run: run.cps)[len(runs[side]) // 2] for side in ("engine", "bare")
-        )
         return {
-            "throughput_ratio": round(engine.cps / bare.cps, 3),
-            "engine_cps": round(engine.cps, 1),
-            "bare_cps": round(bare.cps, 1),
-            "in_flight": IN_FLIGHT,
+            **calls_a_second(engine, bare),
             "engine_cpu_ms": round(engine.cpu["engine"], 3),
             "engine_postgres_cpu_ms": round(engine.cpu["PostgreSQL"], 3),
-            "idle_share": round((engine.idle + bare.idle) / 2, 3),
-            "foreign_share": round((engine.foreign + bare.foreign) / 2, 3),
+            **shares(engine, bare),
+            **await self._imported(stack, bench.client, database),
         }, problems
 
     async def _imported(self, stack: Stack, client: Client, database: asyncpg.Connection) -> dict[str, Any]:
+        rows = 20_000 if self.quick else CONTACTS
         path = Path(stack.describe()["objects"]) / "account_1" / "bench.csv"
-        await asyncio.to_thread(_write, path, self._contacts)
+        await asyncio.to_thread(_write, path, rows)
         plain = await _copied(database, path)
         list_id, began = await client.contact_list([]), time.monotonic()
         await client.post("import_broadcast_contacts_csv", {"list_id": list_id, "csv_name": path.name})
         ours = time.monotonic() - began
         return {
-            "import_rows": self._contacts,
+            "import_rows": rows,
             "import_s": round(ours, 2),
             "copy_s": round(plain, 2),
             "import_ratio": round(ours / plain, 2),
         }
-
-    def _conclude(self, figures: dict[str, Any], problems: list[str]) -> None:
-        told(figures)
-        for problem in dict.fromkeys(problems):
-            say(f"problem: {problem}")
-        self.verdict = 1 if problems else 0
-        if not self._quick:
-            keep("campaigns", figures)
 
 
 def _write(path: Path, contacts: int) -> None:

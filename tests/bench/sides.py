@@ -55,6 +55,13 @@ class Usage:
         return Usage(cpu, self.busy - before.busy, self.idle - before.idle)
 
 
+def ari_of(stack: Stack) -> dict[str, str]:
+    """What a bare client is told at its start."""
+    server = stack.plan.config.asterisk[0]
+    secret = server.ari_password.get_secret_value()
+    return {"base": server.ari, "user": server.ari_user, "password": secret, "trunk": "carrier"}
+
+
 class Bench:
     """A running stack, the far end and the bare client."""
 

@@ -154,29 +154,9 @@ def changed_example(state: str, **more: Any) -> dict[str, Any]:
 
 
 _PATH = "/cc/accounts/{account_id}/calls"
-_PAGE_EXAMPLE = {
-    "calls": [CALL_EXAMPLE],
-    "current_page": 1,
-    "first_page_uri": "/cc/accounts/1234/calls?page_size=100&order=desc&page=1",
-    "next_page": None,
-    "next_page_uri": None,
-    "order": "desc",
-    "page_size": 100,
-    "pages": 1,
-    "previous_page_uri": None,
-}
 ROUTES = (
-    Route(
-        "GET",
-        _PATH,
-        "Calls of the account, page by page",
-        of_account(listed),
-        scope="read",
-        query=QUERY,
-        parameters=(ACCOUNT_ID,),
-        errors=(404, 503),
-        dialect=DIALECT,
-        answers={200: Answer("A page", paging.schema("calls", CALL_SCHEMA), _PAGE_EXAMPLE)},
+    paging.route(
+        _PATH, "Calls of the account, page by page", listed, QUERY, name="calls", item=CALL_SCHEMA, example=CALL_EXAMPLE
     ),
     Route(
         "POST",

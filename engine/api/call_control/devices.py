@@ -93,30 +93,9 @@ _EXAMPLE = {
     "provisioned": {"last_success": None, "last_request": None},
 }
 _PATH = "/registration/accounts/{account_id}/devices"
-_URI = "/registration/accounts/1234/devices?page_size=100&order=desc&page=1"
-_PAGE_EXAMPLE = {
-    "devices": [_EXAMPLE],
-    "current_page": 1,
-    "first_page_uri": _URI,
-    "next_page": None,
-    "next_page_uri": None,
-    "order": "desc",
-    "page_size": 100,
-    "pages": 1,
-    "previous_page_uri": None,
-}
 ROUTES = (
-    Route(
-        "GET",
-        _PATH,
-        "Devices of the account, page by page",
-        of_account(listed),
-        scope="read",
-        query=QUERY,
-        parameters=(ACCOUNT_ID,),
-        errors=(404, 503),
-        dialect=DIALECT,
-        answers={200: Answer("A page", paging.schema("devices", _SCHEMA), _PAGE_EXAMPLE)},
+    paging.route(
+        _PATH, "Devices of the account, page by page", listed, QUERY, name="devices", item=_SCHEMA, example=_EXAMPLE
     ),
     Route(
         "GET",

@@ -8,7 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
+from aiohttp import web
+
+from engine.api.call_control.dialect import ACCOUNT_ID, DIALECT, of_account
 from engine.api.fields import IDENTIFIER, Bad, Field, Kind, Schema, enum, scalar, whole
+from engine.api.route import Answer, Ask, Route
 from engine.errors import InvalidFields
 from engine.store.port import Span
 
@@ -130,7 +134,26 @@ async def _rows(want: Wanted, book: Book[Row], account: str) -> tuple[Sequence[R
     return rows[: want.size], len(rows) > want.size
 
 
-def schema(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def route(
+    path: str, summary: str, handler: Callable[[Ask], Awaitable[web.StreamResponse]], asked: Schema,
+    *, name: str, item: Mapping[str, Any], example: Mapping[str, Any],
+) -> Route:  # fmt: skip
+    """The list, whose rows stand under ``name``; ``item`` and ``example`` are the schema of a row and one."""
+    return Route(
+        "GET",
+        path,
+        summary,
+        of_account(handler),
+        scope="read",
+        query=asked,
+        parameters=(ACCOUNT_ID,),
+        errors=(404, 503),
+        dialect=DIALECT,
+        answers={200: Answer("A page", _schema(name, item), _example(path, name, example))},
+    )
+
+
+def _schema(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     uri = {"type": ["string", "null"]}
     return {
         "type": "object",
@@ -145,4 +168,19 @@ def schema(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
             "pages": {"type": "integer"},
             "previous_page_uri": uri,
         },
+    }
+
+
+def _example(path: str, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    uri = path.format(account_id=1234)
+    return {
+        name: [row],
+        "current_page": 1,
+        "first_page_uri": f"{uri}?page_size={DEFAULT_SIZE}&order=desc&page=1",
+        "next_page": None,
+        "next_page_uri": None,
+        "order": "desc",
+        "page_size": DEFAULT_SIZE,
+        "pages": 1,
+        "previous_page_uri": None,
     }

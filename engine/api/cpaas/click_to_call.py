@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.api.fields import ON_OFF, PHONE, Field, Schema, enum
-from engine.api.route import Answer, Ask, Route
+from engine.api.route import Ask, placing
 from engine.commands.click_to_call import RECORDING, ClickToCall, execute
 
 BODY = Schema(
@@ -29,22 +29,4 @@ async def post(ask: Ask) -> Mapping[str, Any]:
     return {"request_id": request_id}
 
 
-ROUTES = (
-    Route(
-        "POST",
-        "/api/click2call",
-        "Connect two parties, the agent first",
-        post,
-        scope="call",
-        body=BODY,
-        creates=True,
-        errors=(409, 503),
-        answers={
-            200: Answer(
-                "The call is committed and under way",
-                {"request_id": {"type": "string", "pattern": "^[0-9a-f]{10}$"}},
-                {"request_id": "57362de4f0"},
-            )
-        },
-    ),
-)
+ROUTES = (placing("/api/click2call", "Connect two parties, the agent first", post, BODY, example="57362de4f0"),)

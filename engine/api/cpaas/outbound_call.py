@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.api.fields import IDENTIFIER, PHONE, Bad, Field, Kind, Schema, scalar, whole
-from engine.api.route import Answer, Ask, Route
+from engine.api.route import Ask, placing
 from engine.commands.otp_templates import LONGEST_OTP
 from engine.commands.outbound_call import OutboundCall, execute
 from engine.media.tts.words import ENGINE_TYPES, PITCHES, RATES, VOLUMES
@@ -56,22 +56,4 @@ async def post(ask: Ask) -> Mapping[str, Any]:
     return {"request_id": request_id}
 
 
-ROUTES = (
-    Route(
-        "POST",
-        "/api/outbound_call",
-        "Announce a one-time password by telephone",
-        post,
-        scope="call",
-        body=BODY,
-        creates=True,
-        errors=(409, 503),
-        answers={
-            200: Answer(
-                "The call is committed and under way",
-                {"request_id": {"type": "string", "pattern": "^[0-9a-f]{10}$"}},
-                {"request_id": "ae63e9576e"},
-            )
-        },
-    ),
-)
+ROUTES = (placing("/api/outbound_call", "Announce a one-time password by telephone", post, BODY, example="ae63e9576e"),)
