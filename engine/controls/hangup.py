@@ -17,9 +17,10 @@ async def hangup(session: Session, order: Order) -> Mapping[str, Any]:
         return {}
     leg = party(session, order.leg)
     result = {"leg_id": leg.leg_id}
-    await session.hangup(leg, "cancelled")
     try:
+        await session.hangup(leg, "cancelled")
         await session.until(lambda: not leg.alive, ENDS_WITHIN)
     finally:
-        order.settle(result)
+        if not leg.alive:  # the end of its call may take this order's job with it
+            order.settle(result)
     return result

@@ -7,9 +7,9 @@ from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.controls.carry_out import carry_out
 from engine.controls.hold import take_out
-from engine.controls.transfer import begin
+from engine.controls.transfer import begin, give_up
 from engine.controls.who import named, talkers
-from engine.errors import NotFound, StateConflict
+from engine.errors import NotFound, StateConflict, TelephonyError
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
 
@@ -31,7 +31,11 @@ async def merge(session: Session, order: Order) -> Mapping[str, Any]:
         leg = await begin(session, "blind", phone, transferee, number, by_phone=True)
     else:
         leg = await begin(session, "merge", phone, transferee, target.number, taken=target)
-        await _move(session, leg, other, target)
+        try:
+            await _move(session, leg, other, target)
+        except TelephonyError:  # it has gone meanwhile: who talk here go on
+            give_up(session, leg)
+            raise
     await session.attempt(session.switch.transfer_progress(phone.channel_id, "channel_answered"))
     session.spawn(carry_out(session), "transfer")
     return {"leg_id": leg.leg_id}

@@ -48,8 +48,12 @@ async def _monitor(session: Session, order: Order, mode: str) -> Mapping[str, An
     spied = named(session, order, None if order.leg else (there.spied if there and there.spied.up else ours(session)))
     if there is not None:
         there.spied, there.mode = spied, mode
-        if there.leg.up:
-            await _attach(session, there)
+        session.waiters.wake()
+        await session.until(
+            lambda: session.monitor is not there or not there.leg.up or there.attached == _wanted(session, there)
+        )
+        if not there.leg.alive:
+            raise StateConflict("the monitor has gone")
         return {"leg_id": there.leg.leg_id}
     options = _options(session, number_of(session, to))
     monitor = session.monitor = Monitor(await announce(session, options), spied, mode)
@@ -79,13 +83,8 @@ async def _watch(session: Session, monitor: Monitor, options: Dial) -> None:
             if not await _attach(session, monitor):
                 await hangup(session, leg)
                 return
-            before = session.conversation.bridge if session.conversation else ""
             await session.until(
-                lambda before=before: (
-                    not leg.up  # type: ignore[misc]
-                    or not monitor.spied.alive
-                    or (session.conversation.bridge if session.conversation else "") != before
-                )
+                lambda: not leg.up or not monitor.spied.alive or monitor.attached != _wanted(session, monitor)
             )
             if leg.up and not monitor.spied.alive:
                 monitor.spied = next((each for each in talkers(session) if each.up), monitor.spied)
@@ -96,29 +95,35 @@ async def _watch(session: Session, monitor: Monitor, options: Dial) -> None:
         session.monitor = None
 
 
+def _wanted(session: Session, monitor: Monitor) -> tuple[Leg, str, str]:
+    return monitor.spied, monitor.mode, session.conversation.bridge if session.conversation else ""
+
+
 async def _attach(session: Session, monitor: Monitor) -> bool:
-    """False when that can't be: the party or the monitor has gone."""
+    """As it is wanted now; by the monitor's own job alone, for two at once would leave a channel that goes on listening.
+    False when that can't be: the party or the monitor has gone."""
+    wanted = spied, mode, bridge = _wanted(session, monitor)
     try:
         await _detach(session, monitor)
-        if monitor.mode == "barge" and session.conversation is not None:
-            await put_in(session, monitor.leg, session.conversation.bridge)
+        if mode == "barge" and bridge:
+            await put_in(session, monitor.leg, bridge)
         else:
-            await _listen(session, monitor)
+            await _listen(session, monitor, spied, mode)
     except TelephonyError:
         return False
-    session.record(Kind.CALL_MONITORED, mode=monitor.mode, monitor=monitor.leg.n, party=monitor.spied.n)
+    monitor.attached = wanted
+    session.record(Kind.CALL_MONITORED, mode=mode, monitor=monitor.leg.n, party=spied.n)
     return True
 
 
-async def _listen(session: Session, monitor: Monitor) -> None:
+async def _listen(session: Session, monitor: Monitor, spied: Leg, mode: str) -> None:
     monitor.bridge = ids.bridge_id(session.call.request_id, 100 + monitor.leg.n)
-    snoop = ids.spy_id(monitor.spied.channel_id, monitor.leg.n, monitor.turn)
+    monitor.snoop = snoop = ids.spy_id(spied.channel_id, monitor.leg.n, monitor.turn)
     monitor.turn += 1
     await make_bridge(session, monitor.bridge)
-    whispers = "out" if monitor.mode == "whisper" else "none"
-    await session.switch.snoop(monitor.spied.channel_id, snoop, spy="both", whisper=whispers)
-    await session.until(lambda: snoop in session.entered or not monitor.spied.alive, ENTERS_WITHIN)
-    monitor.snoop = snoop
+    whispers = "out" if mode == "whisper" else "none"
+    await session.switch.snoop(spied.channel_id, snoop, spy="both", whisper=whispers)
+    await session.until(lambda: snoop in session.entered or not spied.alive, ENTERS_WITHIN)
     await session.switch.bridge_add(monitor.bridge, snoop)
     await put_in(session, monitor.leg, monitor.bridge)
 

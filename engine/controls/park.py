@@ -10,6 +10,7 @@ from engine.controls.hold import put_in, take_out
 from engine.controls.transfer import CONVERSATION, begin, follow, number_of
 from engine.controls.who import named, talkers
 from engine.errors import StateConflict
+from engine.sessions.conversation import Conversation
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
 from engine.verbs.bridge import make_bridge
@@ -31,11 +32,13 @@ async def park(session: Session, order: Order) -> Mapping[str, Any]:
     slot = _slot(session, order.fields.get("slot"))
     others = [each for each in talkers(session) if each is not leg]
     result = {"leg_id": leg.leg_id, "slot": slot}
-    conversation = session.conversation
-    if conversation is not None:
-        conversation.parties = [leg]
-        await to_slot(session, leg)
-    session.record(Kind.CALL_PARKED, slot=slot, party=leg.n, bridge=_bridge(session))
+    conversation, session.slot = session.conversation, slot
+    try:
+        if conversation is not None:
+            await _out_of(session, conversation, leg)
+        session.record(Kind.CALL_PARKED, slot=slot, party=leg.n, bridge=_bridge(session))
+    finally:
+        session.slot = None
     held(session, leg)
     await session.committed()
     order.settle(result)
@@ -44,6 +47,19 @@ async def park(session: Session, order: Order) -> Mapping[str, Any]:
     if conversation is None:  # its flow plays to it: the one that comes in its place puts it there
         session.divert(CONVERSATION, {"bridge": _bridge(session)}, leg)
     return result
+
+
+async def _out_of(session: Session, conversation: Conversation, leg: Leg) -> None:
+    """From the conversation to the slot, or back: then those who talked go on. Raises TelephonyError."""
+    before, conversation.parties = conversation.parties, [leg]
+    try:
+        await to_slot(session, leg)
+    except BaseException:
+        if leg.alive:
+            await session.attempt(put_in(session, leg, conversation.bridge))
+        conversation.parties = before
+        session.waiters.wake()
+        raise
 
 
 def held(session: Session, leg: Leg) -> None:

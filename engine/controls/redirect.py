@@ -1,6 +1,7 @@
 """Into another flow: a menu."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from engine.calls.events import Kind
@@ -22,15 +23,30 @@ async def redirect(session: Session, order: Order) -> Mapping[str, Any]:
         raise StateConflict("a transfer is under way")
     leg = named(session, order)
     others = [each for each in talkers(session) if each is not leg]
-    if session.conversation is not None:
-        session.conversation.changing += 1  # its flow is taken away: nobody's end is to end it first
-    if leg.held_from is not None:
-        await resume_leg(session, leg, into="")
-    await take_out(session, leg)
     result = {"leg_id": leg.leg_id}
-    order.settle(result)
-    if session.call.state in ("talking", "held"):
-        session.record(Kind.CALL_UNBRIDGED)
-    await session.attempt(*(session.hangup(each, "transfer") for each in others))
+    with _nobody_ends_it(session):
+        if leg.held_from is not None:
+            await resume_leg(session, leg, into="")
+        await take_out(session, leg)
+        order.settle(result)
+        if session.call.state in ("talking", "held"):
+            session.record(Kind.CALL_UNBRIDGED)
+        await session.attempt(*(session.hangup(each, "transfer") for each in others))
     session.divert(MENU, {"menu": menu, "from": leg.number, "dialed": menu}, leg)
     return result
+
+
+@contextmanager
+def _nobody_ends_it(session: Session) -> Iterator[None]:
+    """The conversation's flow is to be taken away, and no party's end is to end it first; a redirection that fails leaves
+    it as it was."""
+    conversation = session.conversation
+    if conversation is not None:
+        conversation.changing += 1
+    try:
+        yield
+    except BaseException:
+        if conversation is not None:
+            conversation.changing -= 1
+            session.waiters.wake()
+        raise

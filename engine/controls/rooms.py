@@ -59,7 +59,8 @@ async def _kick(session: Session, order: Order) -> Mapping[str, Any]:
         await session.hangup(member.leg, "cancelled")
         await session.until(lambda: not member.leg.alive, ENDS_WITHIN)
     finally:
-        order.settle({})
+        if not member.leg.alive:  # the end of its call may take this order's job with it
+            order.settle({})
     return {}
 
 

@@ -6,11 +6,13 @@ from typing import Any
 from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.calls.numbers import EMERGENCY, BadNumber, is_extension, normalize
+from engine.calls.states import LegState
 from engine.controls.carry_out import carry_out, options_of
 from engine.controls.who import named, ours, talkers
 from engine.errors import InvalidFields, StateConflict
 from engine.sessions.conversation import Consult
 from engine.sessions.inbox import Order
+from engine.sessions.observe import end_leg
 from engine.sessions.session import Session
 from engine.telephony.events import Channel
 from engine.verbs.dial import announce
@@ -139,8 +141,21 @@ async def begin(
     else:
         target = await announce(session, options_of(session, told))
     session.record(Kind.CALL_TRANSFERRING, **told)
-    await session.committed()
+    try:
+        await session.committed()
+    except BaseException:  # nobody will carry it out, and it would keep the call from every other one
+        give_up(session, target)
+        raise
     return target
+
+
+def give_up(session: Session, target: Leg) -> None:
+    """The transfer that was just begun is none."""
+    session.record(Kind.CALL_TRANSFER_FAILED, reason="error", target=target.n)
+    if target.state is LegState.CREATED:
+        session.unplaced.discard(target.n)
+        session.asked.setdefault(target.n, "unplaced")
+        end_leg(session, target, session.services.now(), q850=None, sip_code=None)
 
 
 def _arrived(session: Session, told: Mapping[str, Any], channel: Channel | None, taken: Leg | None) -> Leg:

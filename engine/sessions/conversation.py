@@ -37,7 +37,8 @@ class Consult:
 
 @dataclass(slots=True)
 class Monitor:
-    """Who listens, to whom, how (spy, whisper, barge); ``snoop``: the channel between them."""
+    """Who listens, to whom, how (spy, whisper, barge); ``snoop``: the channel between them. ``attached``: to whom, how and in
+    which bridge that talks, as it was last put into effect."""
 
     leg: Leg
     spied: Leg
@@ -45,3 +46,4 @@ class Monitor:
     snoop: str = ""
     turn: int = 0
     bridge: str = ""
+    attached: tuple[Leg, str, str] | None = None

@@ -72,7 +72,7 @@ class Inbox:
     """One call's orders; a job of the call does them while there are any. What comes between two flows waits."""
 
     orders: deque[Order] = field(default_factory=deque)
-    working: bool = False
+    worker: asyncio.Task[None] | None = None
 
     def put(self, session: "Session", order: Order) -> None:
         """Raises StateConflict when the call is ending or came by a door that takes no orders, Unavailable when it is not
@@ -89,16 +89,14 @@ class Inbox:
 
     def begin(self, session: "Session") -> None:
         """Do what there is, if the call has a flow for it to be a job of."""
-        if self.working or not self.orders or session.background is None:
+        working = self.worker is not None and not self.worker.done()
+        if working or not self.orders or session.background is None:
             return
         work = self._work(session)
         try:
-            job = session.spawn(work, "inbox")
+            self.worker = session.spawn(work, "inbox")
         except RuntimeError:  # the flow is just ending
             work.close()
-            return
-        self.working = True
-        job.add_done_callback(lambda _: self._stopped())
 
     async def _work(self, session: "Session") -> None:
         while self.orders:
@@ -109,10 +107,6 @@ class Inbox:
                 order.refuse(StateConflict("the call has gone elsewhere"))
                 self.orders.popleft()
 
-    def _stopped(self) -> None:
-        """Also when the job was cancelled before it began."""
-        self.working = False
-
     def close(self) -> None:
         """The call is over: what was not done will not be."""
         while self.orders:
@@ -121,6 +115,11 @@ class Inbox:
 
 async def _do(session: "Session", order: Order) -> None:
     control = session.services.controls.get(order.action, _unknown)
+    if (
+        asyncio.get_running_loop().time() >= order.ends
+    ):  # what the control does before its first wait is not done either
+        order.refuse(Unavailable("the call did not take the command in time", retry_after=2))
+        return
     try:
         async with asyncio.timeout_at(order.ends):
             order.settle(await control(session, order))

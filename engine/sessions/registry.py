@@ -218,9 +218,11 @@ class Registry:
     def parked(self, account: str) -> Mapping[str, str]:
         """The account's slots that are taken → request ids."""
         return {
-            session.call.slot: session.call.request_id
+            slot: session.call.request_id
             for session in self.sessions.values()
-            if session.call.slot is not None and session.account.account == account and session.call.alive
+            if (slot := session.call.slot or session.slot) is not None
+            and session.account.account == account
+            and session.call.alive
         }
 
     def channel(self, account: str, name: str) -> tuple[str, str, str] | None:

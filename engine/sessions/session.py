@@ -75,6 +75,8 @@ class Session:
     """An attended transfer under way."""
     monitor: Monitor | None = None
     """Who listens in."""
+    slot: str | None = None
+    """Where the call is just being parked: no other call is."""
     diverted: bool = False
     """A command took the call out of its flow: another one is to be entered."""
     inbox: Inbox = field(default_factory=Inbox)

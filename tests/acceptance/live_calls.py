@@ -11,8 +11,8 @@ from engine.testkit.client import Client, leg_of
 from engine.testkit.phone import Phone, PhoneCall
 from engine.testkit.poll import eventually
 
-TONES = (620.0, 930.0, 1240.0)
-"""Of the first, second and third phone of a group."""
+TONES = (2200.0, 2550.0, 2900.0)
+"""Of the first, second and third phone of a group; the music on hold has nothing there."""
 SETTLES = 0.25
 """Seconds of sound that are under way when a control is answered: jitter buffers and packets."""
 LISTEN = 0.6

@@ -223,6 +223,14 @@ async def test_bridge_life(line: Line, call: str) -> None:
     await line.lists(other, bridges=0)
 
 
+async def test_a_bridge_that_several_make_at_once_is_there_for_all_of_them(line: Line, call: str) -> None:
+    for turn in range(20):
+        bridge = f"{call}.b{turn}"
+        await asyncio.gather(*(line.switch.create_bridge(bridge) for _ in range(4)))
+        assert [each.id for each in await line.switch.bridges()] == [bridge]
+        await line.switch.destroy_bridge(bridge)
+
+
 async def test_early_bridge_carries_the_call_on(line: Line, call: str) -> None:
     """create, add to a bridge, dial: how the caller gets the carrier's early media."""
     bridge = f"{call}.b"

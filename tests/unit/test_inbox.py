@@ -81,6 +81,15 @@ async def test_the_job_cancelled_before_it_began_leaves_its_orders_for_the_next_
     assert await order.outcome == {"order": "kept"}
 
 
+async def test_who_orders_again_as_soon_as_it_is_answered_is_answered():
+    inbox, desk = Inbox(), Desk(slow=slow)
+    for turn in range(3):
+        order = Order("slow", str(turn), {"seconds": 0})
+        inbox.put(desk, order)
+        async with asyncio.timeout(30):
+            assert await order.outcome == {"order": str(turn)}
+
+
 async def test_no_order_outlives_its_call():
     inbox, desk = Inbox(), Desk(slow=slow)
     desk.background = None

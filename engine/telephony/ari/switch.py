@@ -116,8 +116,16 @@ class AriSwitch:
             await self._link.call("playbacks", "stop", playbackId=safe.identifier(playback_id))
 
     async def create_bridge(self, bridge_id: str, *, kind: str = "mixing,dtmf_events") -> None:
-        with suppress(Clash):
-            await self._bridge("createWithId", bridge_id, type=kind)
+        for last in (False, True):
+            try:
+                await self._bridge("createWithId", bridge_id, type=kind)
+            except Clash:
+                return
+            except Refused:
+                if last:  # Asterisk answers 500 to one of two that come together, and 409 to a third
+                    raise
+            else:
+                return
 
     async def bridge_add(self, bridge_id: str, *channel_ids: str) -> None:
         # A bridge would tell each party of the other, and a leg that is not dialled yet would go out as anonymous.
