@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 60.0) -> None:
     """Return when ``condition`` holds. Raises TimeoutError after ``within`` seconds."""
     async with asyncio.timeout(within):
         while True:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -18,10 +17,11 @@ from engine.embedded import asterisk, environment
 from engine.embedded.carrier import render_carrier
 from engine.embedded.process import die_with_parent
 from engine.telephony.provision import Deployment, Folders, render
+from engine.testkit.ports import Ports
 
 TRUNK: Final = "carrier"
 """The trunk's name: a number is dialled as ``PJSIP/<number>@carrier``."""
-_READY: Final = 20.0
+_READY: Final = 60.0
 _STOPPED: Final = 3.0
 """Seconds a stop may take; Asterisk waits up to 15 for channels."""
 _WORDS: Final = "p&w=?#%+ x"
@@ -91,8 +91,8 @@ class Asterisks:
 async def asterisks(app: str, fastagi: str = "127.0.0.1:4573") -> AsyncIterator[Asterisks]:
     """Both, started in a folder of their own, ended and removed at the end. ``fastagi``: where TRUNKLINE_AGI leads."""
     program = asterisk.find(environment.read(), lambda _: None)
-    with tempfile.TemporaryDirectory(prefix="tl-ast-") as base:
-        pair = _prepare(program, Path(base), app, fastagi)
+    with tempfile.TemporaryDirectory(prefix="tl-ast-") as base, Ports() as ports:
+        pair = _prepare(program, Path(base), ports, app, fastagi)
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(pair.ours.start())
@@ -102,17 +102,16 @@ async def asterisks(app: str, fastagi: str = "127.0.0.1:4573") -> AsyncIterator[
             await asyncio.gather(pair.ours.stop(), pair.carrier.stop())
 
 
-def _prepare(program: asterisk.Asterisk, base: Path, app: str, fastagi: str) -> Asterisks:
+def _prepare(program: asterisk.Asterisk, base: Path, ports: Ports, app: str, fastagi: str) -> Asterisks:
     ours, carrier = _folders(base / "ours", program), _folders(base / "carrier", program)
-    http, ami = _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
-    sip, far_sip = _free(socket.SOCK_DGRAM), _free(socket.SOCK_DGRAM)
+    http, ami, sip, far_sip = (ports.address() for _ in range(4))
     render(
         Deployment(
             folders=ours,
             sip=sip,
             http=http,
             ami=ami,
-            rtp=(21000, 21999),
+            rtp=ports.rtp,
             ari_user="tester",
             ari_password=_WORDS,
             ami_user="tester",
@@ -124,7 +123,7 @@ def _prepare(program: asterisk.Asterisk, base: Path, app: str, fastagi: str) -> 
             ringback="us",
         )
     )
-    render_carrier(carrier, far_sip, (22000, 22999), base / "results", sip)
+    render_carrier(carrier, far_sip, ports.far_rtp, base / "results", sip)
     server = AsteriskServer(
         ari=f"http://{http}/ari",
         ari_user="tester",
@@ -143,9 +142,3 @@ def _folders(base: Path, program: asterisk.Asterisk) -> Folders:
         data=program.data,
         **{name: base / name for name in ("etc", "var", "run", "log", "spool", "db", "keys")},
     )
-
-
-def _free(kind: socket.SocketKind) -> str:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"

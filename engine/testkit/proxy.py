@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from typing import Self
 
 
@@ -19,7 +20,11 @@ class FaultProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._delay = 0.0
-        self.port = 0
+        self._kept = socket.socket()
+        """Bound and deaf: while it is cut, the port is nobody else's, and a connection is refused."""
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._kept.bind(("127.0.0.1", 0))
+        self.port = int(self._kept.getsockname()[1])
         self.accepted = 0
         """Connections taken since the start."""
 
@@ -52,10 +57,10 @@ class FaultProxy:
 
     async def close(self) -> None:
         await self.cut()
+        self._kept.close()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, reuse_port=True)
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
@@ -69,6 +74,9 @@ class FaultProxy:
         await asyncio.gather(*links, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # taken by the loop in the moment of the cut
+            writer.transport.abort()
+            return
         self.accepted += 1
         task = asyncio.create_task(self._link(reader, writer), name=f"proxy-{self.port}-{self.accepted}")
         self._links.add(task)

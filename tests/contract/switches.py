@@ -30,7 +30,7 @@ class Heard:
         self.events.append(event)
         self._more.set()
 
-    async def wait(self, kind: type[E], about: str = "", *, seconds: float = 10, number: int = 1) -> E:
+    async def wait(self, kind: type[E], about: str = "", *, seconds: float = 60, number: int = 1) -> E:
         """The ``number``-th event of that kind about ``about``, now or within ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
@@ -67,13 +67,13 @@ class Line:
 
     async def lists(self, *channels: str, bridges: int | None = None) -> None:
         """Wait until just these channels are listed, and so many bridges: lists lag behind events by a moment."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {each.id for each in await self.switch.channels()} != set(channels) or (
                 bridges is not None and len(await self.switch.bridges()) != bridges
             ):
                 await asyncio.sleep(0.01)
 
-    async def dial(self, channel_id: str, number: str, *, timeout: float = 20) -> None:
+    async def dial(self, channel_id: str, number: str, *, timeout: float = 60) -> None:
         """Create, wait until it entered, dial: as the verb does it."""
         await self.switch.create_channel(channel_id, self.endpoint(number), caller_id="15168148111")
         from engine.telephony.events import ChannelEntered

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +22,7 @@ from engine.embedded.carrier import CarrierFront, Heard, render_carrier, results
 from engine.telephony.provision import Deployment, Folders, render
 from engine.testkit.asterisks import Server
 from engine.testkit.poll import eventually
+from engine.testkit.ports import Ports
 from tests.waiting import until
 
 APP = "conf-test"
@@ -36,6 +36,7 @@ class Pair:
     carrier: Server
     front: CarrierFront
     deployment: Deployment
+    ports: Ports
     results: Path
     started_in: float
     """Seconds from exec until both had all their modules loaded."""
@@ -51,22 +52,22 @@ class Pair:
             found = results(self.results, number)
             return found[after] if len(found) > after else None
 
-        return await eventually(look, within=30, what=f"result of {number}")
+        return await eventually(look, within=60, what=f"result of {number}")
 
 
 @contextlib.asynccontextmanager
 async def running_pair() -> AsyncIterator[Pair]:
     """Started in a folder of its own (with a space in its path), ended and removed at the end."""
     program = await asyncio.to_thread(asterisk.find, environment.read(), lambda _: None)
-    with tempfile.TemporaryDirectory(prefix="trunkline conf ") as base:
+    with tempfile.TemporaryDirectory(prefix="trunkline conf ") as base, Ports() as ports:
         ours, carrier = (Server(program, folders(program, Path(base) / name)) for name in ("ours", "sim"))
-        sip, http, ami, public, inner, probe = (free_port() for _ in range(6))
+        sip, http, ami, public, inner, probe = (ports.one() for _ in range(6))
         deployment = Deployment(
             folders=ours.folders,
             sip=f"127.0.0.1:{sip}",
             http=f"127.0.0.1:{http}",
             ami=f"127.0.0.1:{ami}",
-            rtp=(23000, 23999),
+            rtp=ports.rtp,
             ari_user="tester",
             ari_password="a;b\\;c",
             ami_user="operator",
@@ -80,7 +81,7 @@ async def running_pair() -> AsyncIterator[Pair]:
         render(deployment)
         kept = Path(base) / "carrier"
         peer = f"127.0.0.1:{sip}"
-        render_carrier(carrier.folders, f"127.0.0.1:{inner}", (24000, 24999), kept, peer, public=f"127.0.0.1:{public}")
+        render_carrier(carrier.folders, f"127.0.0.1:{inner}", ports.far_rtp, kept, peer, public=f"127.0.0.1:{public}")
         front = CarrierFront()
         began = time.monotonic()
         try:
@@ -88,7 +89,7 @@ async def running_pair() -> AsyncIterator[Pair]:
             async with asyncio.TaskGroup() as both:
                 both.create_task(ours.start())
                 both.create_task(carrier.start())
-            yield Pair(ours, carrier, front, deployment, kept, time.monotonic() - began)
+            yield Pair(ours, carrier, front, deployment, ports, kept, time.monotonic() - began)
         finally:
             await asyncio.gather(ours.stop(), carrier.stop(), front.close())
 
@@ -96,18 +97,6 @@ async def running_pair() -> AsyncIterator[Pair]:
 def folders(program: asterisk.Asterisk, base: Path) -> Folders:
     names = ("etc", "var", "run", "log", "spool", "db", "keys")
     return Folders(modules=program.modules, data=program.data, **{name: base / name for name in names})
-
-
-def free_port() -> int:
-    """A port free for UDP and TCP at this moment."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port = int(udp.getsockname()[1])
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
-    raise OSError("no free port")
 
 
 @dataclass

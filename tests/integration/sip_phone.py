@@ -76,7 +76,7 @@ class SipPhone(asyncio.DatagramProtocol):
         target = re.sub(r"[<>]|;.*", "", answered.headers["contact"])
         return (await self._transaction("BYE", target, to=answered.headers["to"]))[-1].status
 
-    async def request(self, method: str, within: float = 5) -> Message:
+    async def request(self, method: str, within: float = 60) -> Message:
         """The next request of that method; others are dropped."""
         async with asyncio.timeout(within):
             while (message := await self.messages.get()).status or message.method != method:
@@ -135,7 +135,7 @@ class SipPhone(asyncio.DatagramProtocol):
     async def _answers(self, method: str) -> list[Message]:
         """Of the request sent last; a proxy's retransmission of an earlier one is dropped."""
         answers: list[Message] = []
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not answers or answers[-1].status < 200:
                 message = await self.messages.get()
                 if message.status and message.headers["cseq"] == f"{self._sequence} {method}":

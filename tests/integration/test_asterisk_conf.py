@@ -14,7 +14,7 @@ from engine.config import Trunk
 from engine.embedded.carrier import place_inbound
 from engine.telephony.provision import host_port, render_trunks
 from engine.testkit.poll import eventually
-from tests.integration.asterisk_pair import Pair, ari, credentials, free_port, running_pair
+from tests.integration.asterisk_pair import Pair, ari, credentials, running_pair
 from tests.integration.sip_phone import SipPhone
 
 
@@ -81,7 +81,7 @@ async def test_operators_can_hang_up_but_run_nothing(pair: Pair) -> None:
     async def action(name: str, **fields: str) -> str:
         lines = [f"Action: {name}", "ActionID: mine", *(f"{key}: {value}" for key, value in fields.items())]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "ActionID: mine" not in (block := (await reader.readuntil(b"\r\n\r\n")).decode()):
                 pass
         return block
@@ -120,7 +120,7 @@ async def test_ari_is_closed_to_strangers_and_browsers(pair: Pair) -> None:
 
 async def test_more_connections_than_the_engine_needs_are_served(pair: Pair) -> None:
     limit = aiohttp.TCPConnector(limit=120)
-    async with aiohttp.ClientSession(connector=limit, headers=credentials(pair)) as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession(connector=limit, headers=credentials(pair)) as session, asyncio.timeout(60):
         url = f"http://{pair.deployment.http}/ari/channels"
         held = [await session.get(url) for _ in range(120)]
         assert {answer.status for answer in held} == {200}
@@ -129,7 +129,7 @@ async def test_more_connections_than_the_engine_needs_are_served(pair: Pair) -> 
 
 
 async def test_a_new_trunk_is_reloaded_without_touching_a_call(pair: Pair) -> None:
-    port = free_port()
+    port = pair.ports.one()
     added = {"other": Trunk(host=f"127.0.0.1:{port}", user="u", secret="x;y", register=True)}
     async with ari(pair) as client, SipPhone(host_port(pair.deployment.sip), "u", port=port) as far:
         await client.leg("kept-1", "919979270001")
@@ -225,7 +225,7 @@ async def test_http_connections_are_kept(pair: Pair) -> None:
     try:
         for _ in range(3):
             writer.write(request.encode())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 await reader.readexactly(int(re.findall(r"Content-Length: *(\d+)", head, re.IGNORECASE)[0]))
             assert "200 OK" in head
@@ -266,7 +266,7 @@ async def test_an_absent_phone_has_a_mailbox_while_the_engine_is_away(pair: Pair
         async def mailbox() -> bool:
             return "VoiceMail" in cel.read_text()
 
-        await eventually(mailbox, within=30, what="VoiceMail in the CEL")
+        await eventually(mailbox, within=60, what="VoiceMail in the CEL")
         assert await caller.hang_up(answers[-1]) == 200
 
 
@@ -286,4 +286,4 @@ async def test_nothing_is_left(pair: Pair) -> None:
     async def idle() -> bool:
         return "0 active channels" in await pair.ours.console("core show channels")
 
-    await eventually(idle, within=10, what="end of all channels")
+    await eventually(idle, within=60, what="end of all channels")
