@@ -1,6 +1,7 @@
 """Two real Asterisks without an engine: ours, and the carrier simulator. For tests of what talks to Asterisk."""
 
 import asyncio
+import base64
 import contextlib
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 from pydantic import SecretStr
 
 from engine.config import AsteriskServer, Softphone, Trunk
@@ -17,6 +19,7 @@ from engine.embedded import asterisk, environment
 from engine.embedded.carrier import render_carrier
 from engine.embedded.process import die_with_parent
 from engine.telephony.provision import Deployment, Folders, render
+from engine.testkit.poll import eventually
 from engine.testkit.ports import Ports
 
 TRUNK: Final = "carrier"
@@ -24,6 +27,7 @@ TRUNK: Final = "carrier"
 _READY: Final = 60.0
 _STOPPED: Final = 3.0
 """Seconds a stop may take; Asterisk waits up to 15 for channels."""
+_NOT_FOUND: Final = 404
 _WORDS: Final = "p&w=?#%+ x"
 """A password with all that a URL could trip over."""
 
@@ -55,7 +59,8 @@ class Server:
         try:
             await asyncio.wait_for(self.process.wait(), _STOPPED)
         except TimeoutError:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
             await self.process.wait()
         self.process = None
 
@@ -85,6 +90,19 @@ class Asterisks:
     """How to reach ours."""
     results: Path
     """What the simulator's callees heard."""
+
+    async def forgets(self, app: str) -> None:
+        """Wait until ours has cleared up after the link of ``app`` that was stopped, whose channels are gone: until then
+        it may take the name away from the next link. Raises NotInTime."""
+        user, password = self.server.ari_user, self.server.ari_password.get_secret_value()
+        word = base64.b64encode(f"{user}:{password}".encode()).decode()
+        async with aiohttp.ClientSession(headers={"Authorization": f"Basic {word}"}) as session:
+
+            async def look() -> bool:
+                async with session.get(f"{self.server.ari}/applications/{app}") as answer:
+                    return answer.status == _NOT_FOUND
+
+            await eventually(look, within=60, what=f"end of the application {app}")
 
 
 @contextlib.asynccontextmanager
@@ -132,6 +150,7 @@ def _prepare(program: asterisk.Asterisk, base: Path, ports: Ports, app: str, fas
         ami_user="tester",
         ami_secret=SecretStr("secret"),
         cel=ours.cel,
+        request_timeout=30,
     )
     return Asterisks(Server(program, ours), Server(program, carrier), server, base / "results")
 

@@ -57,12 +57,15 @@ async def line(pair: Asterisks | None) -> AsyncIterator[Line]:
     switch = AriSwitch(pair.server, APP, heard)
     await switch.start()
     await heard.wait(LinkRestored)
-    yield Line(switch, heard, TRUNK, real=True)
+    made = Line(switch, heard, TRUNK, real=True)
+    yield made
     for channel in await switch.channels():
         await switch.hangup(channel.id)
     for bridge in await switch.bridges():
         await switch.destroy_bridge(bridge.id)
+    await made.lists(bridges=0)
     await switch.stop()
+    await pair.forgets(APP)
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ async def test_answered_call_tells_each_fact_once_in_order(line: Line, call: str
     entered = await line.heard.wait(ChannelEntered, call)
     assert entered.channel.call_id
     assert entered.at.utcoffset() is not None
-    await line.switch.dial(call, timeout=20)
+    await line.switch.dial(call, timeout=60)
     await line.heard.wait(ChannelUp, call)
     await line.switch.hangup(call)
     gone = await line.heard.wait(ChannelGone, call)
@@ -108,7 +111,7 @@ async def test_refusal_has_cause_and_sip_code(line: Line, call: str, ending: str
 
 
 async def test_ring_timeout_is_ours_and_no_answer(line: Line, call: str) -> None:
-    await line.dial(call, "15550000000", timeout=1)
+    await line.dial(call, "15550000000", timeout=3)
     await line.heard.wait(ChannelRinging, call)
     gone = await line.heard.wait(ChannelGone, call)
     assert gone.cause == 19
@@ -141,10 +144,10 @@ async def test_early_media_is_progress(line: Line, call: str) -> None:
 
 async def test_absolute_timeout_ends_the_channel(line: Line, call: str) -> None:
     await line.switch.create_channel(
-        call, line.endpoint("15550001111"), caller_id="", variables={"TIMEOUT(absolute)": "1"}
+        call, line.endpoint("15550001111"), caller_id="", variables={"TIMEOUT(absolute)": "4"}
     )
     await line.heard.wait(ChannelEntered, call)
-    await line.switch.dial(call, timeout=20)
+    await line.switch.dial(call, timeout=60)
     await line.heard.wait(ChannelUp, call)
     gone = await line.heard.wait(ChannelGone, call)
     assert gone.cause == 16
@@ -239,7 +242,7 @@ async def test_early_bridge_carries_the_call_on(line: Line, call: str) -> None:
     await line.switch.create_bridge(bridge)
     await line.switch.bridge_add(bridge, call)
     await line.heard.wait(BridgeEntered, call)
-    await line.switch.dial(call, timeout=20)
+    await line.switch.dial(call, timeout=60)
     await line.heard.wait(ChannelUp, call)
     (info,) = await line.switch.bridges()
     assert info.channels == (call,)
@@ -385,7 +388,7 @@ async def test_a_partys_live_sound(line: Line, call: str) -> None:
     await line.heard.wait(ChannelEntered, live)
     await line.heard.wait(ChannelEntered, ear)
     await line.switch.bridge_add(hall, ear, live)
-    await asyncio.wait_for(listening, 30)
+    await asyncio.wait_for(listening, 60)
     assert {len(piece) for piece in pieces} == {160}
     await line.heard.wait(ChannelGone, live)
     await line.switch.hangup(call)
@@ -408,4 +411,4 @@ async def test_live_sound_ends_with_its_channel(line: Line, call: str) -> None:
     listening = asyncio.create_task(listen())
     await line.heard.wait(ChannelEntered, f"{call}.sound")
     await line.switch.hangup(f"{call}.sound")
-    assert await asyncio.wait_for(listening, 30) == []
+    assert await asyncio.wait_for(listening, 60) == []

@@ -159,12 +159,13 @@ async def test_a_new_trunk_is_reloaded_without_touching_a_call(pair: Pair) -> No
 
 async def test_a_trunks_call_goes_to_the_engine_by_its_number(pair: Pair) -> None:
     async with ari(pair) as client:
-        place_inbound(pair.carrier.folders, "15550001234", "15557000001", script=[(0.3, "12#")], hangup_after=2)
+        place_inbound(pair.carrier.folders, "15550001234", "15557000001", script=[(0.3, "12#")], hangup_after=6)
         entered = await client.wait(lambda event: event["type"] == "StasisStart")
         channel = entered["channel"]
         assert entered["args"] == ["flow", "inbound", "15557000001"]
         assert channel["caller"]["number"] == "15550001234"
         await client.request("POST", f"/channels/{channel['id']}/answer")
+        await client.wait(lambda event: event["type"] == "ChannelDtmfReceived" and event["digit"] == "#")
         await client.of("StasisEnd", channel["id"])
         assert client.keys(channel["id"]) == "12#"
         caller = await pair.heard("15550001234")

@@ -35,7 +35,7 @@ async def line(pair: Asterisks) -> AsyncIterator[Line]:
 
 async def history(cel: CelFile, channel_id: str) -> ChannelHistory:
     """Once its end is written."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await asyncio.to_thread(cel.lookup, {channel_id})
             if channel_id in found and found[channel_id].cause is not None:
@@ -50,7 +50,7 @@ async def test_legs_agree(pair: Asterisks, line: Line, tmp_path: Path) -> None:
         line.dial("tl-a1", "15550001111"),
         line.dial("tl-a2", "15550003001"),
         line.dial("tl-a3", "15550000486"),
-        line.dial("tl-a4", "15550000000", timeout=1),
+        line.dial("tl-a4", "15550000000", timeout=3),
     )
     await line.heard.wait(ChannelUp, "tl-a1")
     await line.heard.wait(ChannelGone, "tl-a2")

@@ -30,16 +30,19 @@ async def line(pair: Asterisks) -> AsyncIterator[Line]:
     switch = AriSwitch(pair.server, APP, events)
     await switch.start()
     await events.wait(LinkRestored)
-    yield Line(switch, events, TRUNK, real=True)
+    made = Line(switch, events, TRUNK, real=True)
+    yield made
     for channel in await switch.channels():
         await switch.hangup(channel.id)
+    await made.lists()
     await switch.stop()
+    await pair.forgets(APP)
 
 
 @pytest.fixture
 async def speaker(tmp_path: Path) -> AsyncIterator[Synthesizer]:
     folder = Folder(tmp_path / "state with space" / "tts", 50 << 20)
-    one = Synthesizer(EspeakEngine(), folder, deadline=4.0, fallback="sound:please-try-call-later")
+    one = Synthesizer(EspeakEngine(), folder, deadline=60.0, fallback="sound:please-try-call-later")
     await one.start()
     yield one
     await one.close()
@@ -51,7 +54,7 @@ async def played(line: Line, pair: Asterisks, number: str, media: str) -> audio.
     await line.dial(call, number)
     await line.heard.wait(ChannelUp, call)
     await line.switch.play(call, f"{call}.p1", [media])
-    ended = await line.heard.wait(PlaybackEnded, f"{call}.p1", seconds=15)
+    ended = await line.heard.wait(PlaybackEnded, f"{call}.p1", seconds=60)
     assert not ended.failed
     await line.switch.hangup(call)
     await line.heard.wait(ChannelGone, call)
