@@ -17,7 +17,7 @@ from engine.telephony.events import ChannelEntered
 from engine.testkit.asterisks import TRUNK
 from tests.contract.verb_desk import BRING, CALLER_ID, Desk, dialled
 
-COMES_WITHIN = 15.0
+COMES_WITHIN = 60.0
 
 
 @dataclass
@@ -62,7 +62,7 @@ class AgiDesk(Desk):
         session.entered.add(channel)
         for kind in (Kind.LEG_DIALING, Kind.LEG_RINGING, Kind.LEG_ANSWERED):
             session.record(kind, leg=leg.n)
-        switch.admit(session.call.request_id, lambda: session.until(lambda: channel in session.returned, 5))
+        switch.admit(session.call.request_id, lambda: session.until(lambda: channel in session.returned, 30))
         return leg
 
     def watch_who_comes_back(self) -> None:

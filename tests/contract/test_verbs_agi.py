@@ -76,7 +76,7 @@ async def given_back(desk: AgiDesk, _folder: Path, *, after_a_talk: bool = False
         return leg.channel_id
 
     channel, call = await desk.run(flow)
-    await eventually(lambda: _came_back(desk, channel), within=10, what="channel behind AGI()")
+    await eventually(lambda: _came_back(desk, channel), within=60, what="channel behind AGI()")
     known = desk.back[channel]
     assert known["args"] == "return,agi,SUCCESS", "the dialplan went on behind AGI()"
     assert (known["TRUNKLINE_STATUS"], known["TRUNKLINE_RESULT"]) == ("over", "kept")
@@ -98,7 +98,7 @@ CASES = {
     "gather by a tone": of(verbs.test_gather, "275", Gather(("tone:ring",), max_digits=3), "275", "digits"),
     "gather by a prompt": of(verbs.test_gather, "275", Gather(("sound:vm-intro",), max_digits=3), "275", "digits"),
     "terminator": of(verbs.test_gather, "275", Gather(terminators="5"), "27", "terminator"),
-    "inter-digit time": of(verbs.test_gather, "275", Gather(inter_digit_timeout=0.8), "275", "timeout"),
+    "inter-digit time": of(verbs.test_gather, "275", Gather(inter_digit_timeout=2.5), "275", "timeout"),
     "rest": of(verbs.test_what_one_gather_did_not_want_is_there_for_the_next_one),
     "flush": of(verbs.test_flush_forgets_what_was_pressed_before),
     "retries": of(verbs.test_prompts_again_for_who_presses_nothing),
@@ -145,13 +145,13 @@ async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object
         desk.pair = pair
         desk.build(lambda sink: AriSwitch(pair.server, desk.app, sink))
         await desk.switch.start()
-        await eventually(verbs.settled(desk), within=10, what="link")
+        await eventually(verbs.settled(desk), within=60, what="link")
         desk.watch_who_comes_back()
         room = asyncio.Semaphore(AT_ONCE)
         work = (_in_turn(room, case(desk, tmp_path_factory.mktemp("case"))) for case in CASES.values())
         with capture_logs():  # what is expected to fail is told at length otherwise, and others wait meanwhile
             done = await asyncio.gather(*work, return_exceptions=True)
-        left = await asyncio.gather(eventually(lambda: _nothing(desk), within=5, what="end"), return_exceptions=True)
+        left = await asyncio.gather(eventually(lambda: _nothing(desk), within=60, what="end"), return_exceptions=True)
         channels = await desk.switch.channels()
         await desk.server.stop()
         await desk.switch.stop()

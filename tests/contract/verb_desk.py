@@ -98,7 +98,7 @@ class Desk:
         self,
         flow: Callable[[Session], Awaitable[Any]],
         *,
-        within: float = 40.0,
+        within: float = 120.0,
         params: Mapping[str, Any] | None = None,
         raising: bool = True,
     ) -> tuple[Any, Call]:
@@ -138,7 +138,7 @@ class Desk:
 
 
 async def dialled(session: Session, number: str, role: str, attempt: int) -> Leg:
-    return await dial(session, Dial(role, number, CALLER_ID, ring_timeout=10, attempt=attempt))
+    return await dial(session, Dial(role, number, CALLER_ID, ring_timeout=60, attempt=attempt))
 
 
 BRING: ContextVar[Callable[[Session, str, str, int], Awaitable[Leg]]] = ContextVar("BRING", default=dialled)
