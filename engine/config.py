@@ -81,6 +81,9 @@ class AsteriskServer(Model):
     recordings: Path | None = None
     """Asterisk's recording folder as the engine sees it (``/var/spool/asterisk/recording``); without it, files are
     fetched over ARI."""
+    control: Path | None = None
+    """Asterisk's control socket as the engine sees it (``/var/run/asterisk/asterisk.ctl``), asked now and then how full its
+    queues are while due calls are under way. Without it, or where it can't be opened, slow answers and failures alone brake."""
     request_timeout: float = Field(default=10.0, gt=0)
     """Seconds any one ARI or AMI request may take."""
 

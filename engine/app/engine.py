@@ -94,6 +94,7 @@ from engine.telephony.cel import CelFile
 from engine.telephony.cel_reader import CelReader
 from engine.telephony.events import TelephonyEvent
 from engine.telephony.manager import ManagerEvent
+from engine.telephony.queues import Queues
 from engine.webhooks.feed import Feed
 from engine.webhooks.resolve import Guard
 from engine.webhooks.sender import Sender
@@ -179,7 +180,7 @@ class Engine:
         self.registry = Registry(self._services(), self.switches, self.arrivals, self._on_link, lost_at=lost_at)
         self.desk = self._desk()
         self.links = self._links()
-        self.dialer = self._dialer()
+        self.dialer, self.queues = self._dialer()
         self.agi = AgiServer(config.fastagi, self._agi_door().take)
         self.watchdog = LoopWatchdog(self._flow_name)
         self.hurry = asyncio.Event()
@@ -251,22 +252,26 @@ class Engine:
         ari = {("ari", name): switch.up for name, switch in self.switches.items()}
         return ari | {("ami", manager.name): manager.up for manager in self.managers}
 
-    def _dialer(self) -> Dialer:
+    def _dialer(self) -> tuple[Dialer, Queues]:
         trunks = {name: trunk.max_calls for name, trunk in self.config.trunks.items() if trunk.max_calls}
         kinds: Mapping[str, Kind] = {
             CALLBACK: Callback(),
             INSTANT: Instant(self.library, self.menus.of_number),
             CAMPAIGN: CampaignKind(self.campaigns, Sounds(self.library, self.objects), self.speaker),
         }
+        controls = {server.name: server.control for server in self.config.asterisk if server.control}
+        queues = Queues(controls, lambda: bool(dialer.flying or dialer.holding))
         brake = Brake(
             self.config.dialer.max_calls,
             time.monotonic,
             lambda: max(switch.round_trip for switch in self.switches.values()),
+            queues.flooded,
         )
-        return Dialer(
+        dialer = Dialer(
             self.config.engine_id, self.due, kinds, self.registry, self.calls, self.accounts, self.routes, brake,
             self.desk.accepting, trunks,
         )  # fmt: skip
+        return dialer, queues
 
     def _flow_of(self, name: str) -> Flow | None:
         return self.inbound_flows.get(name) or FLOWS.get(name)
@@ -355,6 +360,7 @@ class Engine:
         self._task(self.mail.run(), "mail")
         self._task(self.device_watch.run(), "devices")
         self._task(reconcile.sweep_forever(self.registry), "ghosts")
+        self._task(self.queues.run(), "queues of Asterisk")
         self._task(self.dialer.run(), "dialer")
         self._task(self.live_rooms.run(self.registry.settled.__contains__), "rooms")
         self._task(self._announce_ready(), "ready")

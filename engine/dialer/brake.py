@@ -19,11 +19,13 @@ WEIGHT = 0.05
 
 @dataclass(slots=True)
 class Brake:
-    """``most``: calls at once when nothing is amiss. ``round_trip``: seconds that requests to Asterisk take, lately."""
+    """``most``: calls at once when nothing is amiss. ``round_trip``: seconds that requests to Asterisk take, lately.
+    ``flooded``: whether one of Asterisk's queues is full, where that can be seen."""
 
     most: int
     clock: Callable[[], float]
     round_trip: Callable[[], float] = lambda: 0.0
+    flooded: Callable[[], bool] = lambda: False
     failures: float = 0.0
     """Share of the last calls that failed."""
     window: float = 0.0
@@ -42,7 +44,7 @@ class Brake:
 
     def room(self, flying: int) -> int:
         """How many more may be begun, with so many under way."""
-        if self.round_trip() > SLOW:
+        if self.round_trip() > SLOW or self.flooded():
             self._down(flying)
         elif self.window < self.most and self.clock() - self.stepped >= EVERY:
             self.window = min(self.window * STEP_UP + 1, self.most)

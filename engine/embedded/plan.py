@@ -193,6 +193,7 @@ def _settings(state: State, environment: Environment, secrets: Secrets, folders:
                 "ami_secret": secrets.ami,
                 "cel": str(folders.cel),
                 "recordings": str(folders.spool / "recording"),
+                "control": str(folders.run / "asterisk.ctl"),
             }
         ],
         "trunks": {"carrier": {"host": trunk, "match": [trunk]}},
