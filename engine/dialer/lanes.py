@@ -18,7 +18,8 @@ SETTLING = 0.3
 """Seconds between two looks at a lane that waits for its end."""
 FLYING = 5.0
 """Seconds between two looks at a lane of which calls are under way, whatever was said of it: one that is due again in a
-transaction that had not ended at the last look may have found that the lane was to be looked at anyway, and said nothing."""
+transaction that had not ended at the last look may have found that the lane was to be looked at anyway, and said nothing.
+When the last two end at the same moment, neither transaction sees that it is the last."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 LOOK_AHEAD = timedelta(seconds=pace.AHEAD)
 """Lanes are looked at so long before ``wake_at``."""
@@ -89,18 +90,18 @@ class Want:
         self.taken = taken
         self.next_at = self.slice.then(taken) if self.slice and taken else self.lane.next_at
         done = self.over or (self.lane.fed and left["next"] is None and not left["flying"] and not taken)
-        self.drained = done and self.lane.campaign and self.closed_until is None
+        self.drained = done and self.lane.campaign
         self.wake_at = self._wake(left["next"])
-        if left["flying"] and self.closed_until is None:
+        if left["flying"]:
             self.wake_at = min(self.wake_at, self._in(FLYING))
         if self.lane.closes_at is not None and not self.over:
             self.wake_at = min(self.wake_at, self.lane.closes_at + LOOK_AHEAD)
 
     def _wake(self, following: datetime | None) -> datetime:
+        if self.drained or (self.closed_until is None and following is None and not self.lane.fed):
+            return self._in(SETTLING)
         if self.closed_until is not None:
             return self.closed_until + LOOK_AHEAD if self.closed_until < NEVER else NEVER
-        if self.drained or (following is None and not self.lane.fed):
-            return self._in(SETTLING)
         if self.crowded:
             return self._in(CROWDED)
         if following is None or self.over:
