@@ -224,6 +224,8 @@ class Dialer(Model):
 
     max_calls: int = Field(default=300, ge=1, le=10_000)
     """Due calls that this engine has under way at once, at most; fewer while Asterisk is overloaded."""
+    keep_days: int = Field(default=90, ge=1, le=3650)
+    """Days after their end for which due calls can be read back; their calls and CDRs stay."""
 
 
 class Config(Model):

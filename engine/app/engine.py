@@ -269,7 +269,7 @@ class Engine:
         )
         dialer = Dialer(
             self.config.engine_id, self.due, kinds, self.registry, self.calls, self.accounts, self.routes, brake,
-            self.desk.accepting, trunks,
+            self.desk.accepting, trunks, self.config.dialer.keep_days,
         )  # fmt: skip
         return dialer, queues
 

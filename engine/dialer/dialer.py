@@ -41,6 +41,9 @@ TROUBLE = timedelta(seconds=5)
 LEAST_PAUSE = 0.05
 """Seconds between two claims when the last one found nothing."""
 HOUSEKEEPING = 600.0
+FORGET = 500
+"""Ended due calls that are deleted at once, so that nobody waits for it; and seconds until the next."""
+FORGET_PAUSE = 0.2
 LOST_AFTER = 4 * 3600.0
 """Seconds after which a placed call of which no engine told an end is given up: longer than a call may last."""
 CONCURRENT = 500
@@ -69,6 +72,8 @@ class Dialer:
     """Raises Unavailable while no call can be begun."""
     trunks: Mapping[str, int] = field(default_factory=dict)
     """Trunk → calls at once that it takes."""
+    keep_days: int = 90
+    """Days for which due calls are kept after their end."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     holding: int = 0
@@ -99,7 +104,10 @@ class Dialer:
         """Dial what is due, for ever."""
         with suppress(StoreError):
             await self.table.alive(self.engine_id, LEASE)
-        beats = asyncio.create_task(self._beat(), name="dialer lease")
+        beside = [
+            asyncio.create_task(self._beat(), name="dialer lease"),
+            asyncio.create_task(self._tidy(), name="dialer housekeeping"),
+        ]
         try:
             while not self.stopping:
                 pause = await self._turn()
@@ -108,8 +116,9 @@ class Dialer:
                     async with asyncio.timeout(pause * random.uniform(0.9, 1.0)):
                         await self.woken.wait()
         finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def stop(self) -> None:
         """Claim nothing more, and give back what is claimed and not placed."""
@@ -337,16 +346,23 @@ class Dialer:
     # -- keeping alive -------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        clean = 0.0
         while True:
             try:
                 await self.table.alive(self.engine_id, LEASE)
-                if asyncio.get_running_loop().time() >= clean:
-                    clean = asyncio.get_running_loop().time() + HOUSEKEEPING
-                    await self.table.lost(LOST_AFTER)
             except StoreError as error:
                 log.debug("lease_not_renewed", error=str(error))
             await asyncio.sleep(BEAT * random.uniform(0.8, 1.0))
+
+    async def _tidy(self) -> None:
+        """Beside the lease, which must not wait for it."""
+        while True:
+            try:
+                await self.table.lost(LOST_AFTER)
+                while await self.table.forget(self.keep_days, FORGET) == FORGET:
+                    await asyncio.sleep(FORGET_PAUSE)
+            except StoreError as error:
+                log.debug("not_tidied", error=str(error))
+            await asyncio.sleep(HOUSEKEEPING * random.uniform(0.8, 1.0))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)

@@ -185,3 +185,6 @@ class Dialing(Protocol):
 
     async def lost(self, older: float) -> int:
         """End due calls placed more than ``older`` seconds ago whose engine never told of an end; how many."""
+
+    async def forget(self, days: int, most: int) -> int:
+        """Delete at most so many of those that ended more than so many days ago; how many it were."""

@@ -211,6 +211,10 @@ class PgDue:
         async with self._by_index() as connection:
             return len(await connection.fetch(query("due_lost"), older))
 
+    async def forget(self, days: int, most: int) -> int:
+        async with self._by_index() as connection:
+            return int(await connection.fetchval(query("due_forget_ended"), days, most))
+
 
 _REASONS = {"DND": "dnd", "EXPIRED": "timeout", "REFUSED": "gate"}
 """Result of what was not dialled → end reason of the scheduled call that stood for it."""

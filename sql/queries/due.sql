@@ -131,6 +131,20 @@ DELETE FROM dialers WHERE alive_until < now() - interval '1 day';
 -- name: due_forget_tries
 DELETE FROM due_tries WHERE at < now() - interval '8 days';
 
+-- name: due_forget_ended
+-- The oldest ($2) of those that ended more than $1 days ago. Nothing dials or counts by them any more: campaigns know how far
+-- they are by fed_to and their counters, calls and CDRs stand by themselves.
+WITH old AS MATERIALIZED (
+    SELECT id FROM due_calls
+    WHERE state = 'done' AND ended_at < now() - make_interval(days => $1)
+    ORDER BY ended_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM due_calls USING old WHERE due_calls.id = old.id RETURNING 1
+)
+SELECT count(*) FROM gone;
+
 -- name: due_tries_of
 SELECT at FROM due_tries WHERE account = $1 AND number = $2 AND at > now() - interval '7 days' ORDER BY at;
 

@@ -1,6 +1,7 @@
 """Due calls in PostgreSQL: claimed once, placed once, given back, tried again, ended with a reason."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,10 @@ import pytest
 
 from engine.calls.model import replay
 from engine.dialer.port import Claimed, Due, NewDue, account_lane
+from engine.dialer.windows import DAYS
 from engine.errors import Duplicate
 from engine.store.calls import PgCalls
-from engine.store.due import PgDue
+from engine.store.due import LONGEST, PgDue
 from engine.store.journal import PgJournal
 from engine.store.migrate import migrate
 from engine.store.pool import Database
@@ -343,6 +345,47 @@ async def test_pace_is_kept_across_claims_and_engines(table: PgDue, other: PgDue
     assert await sql.fetchval("SELECT next_at FROM due_lanes") >= next_at
 
 
+async def test_who_has_claimed_all_looks_again_soon(table: PgDue) -> None:
+    """There may be other lanes, and what a dead engine had claimed, of which nobody is told."""
+    await table.add(due())
+    await table.alive("e1", 60)
+    claims = await table.claim("e1", room=9, full=(), concurrent=500)
+    assert len(claims.calls) == 1
+    assert claims.again <= LONGEST
+
+
+async def test_two_last_calls_that_end_at_once_drain_their_lane(
+    table: PgDue, dsn: str, sql: asyncpg.Connection
+) -> None:
+    lane = await campaign(sql, 2)
+    rids = [await placed(table, each) for each in await claim(table)]
+    other = await asyncpg.connect(dsn)
+    while other.get_server_pid() % 16 == sql.get_server_pid() % 16:  # they would count in one row, one after the other
+        spare = other
+        other = await asyncpg.connect(dsn)
+        await spare.close()
+    end = "UPDATE calls SET state = 'ended', ended_at = now(), end_reason = 'busy' WHERE request_id = $1"
+    async with sql.transaction(), other.transaction():
+        for connection, rid in zip((sql, other), rids, strict=True):
+            await connection.execute(end, rid)
+    await other.close()
+
+    async def drained() -> bool:
+        return (await table.claim("e1", room=9, full=(), concurrent=9)).drained == [lane]
+
+    await until(drained)
+
+
+async def test_a_campaign_that_is_done_ends_outside_of_its_hours(table: PgDue, sql: asyncpg.Connection) -> None:
+    closed = json.dumps({"schedule": {DAYS[(now() + timedelta(days=2)).weekday()]: ["10:00-11:00"]}})
+    lane = await campaign(sql, 1, rules=closed)
+    assert await claim(table) == []
+    assert (await table.claim("e1", room=9, full=(), concurrent=9)).drained == ()
+    await sql.execute("UPDATE due_calls SET state = 'done', result = 'ANSWER', ended_at = now()")
+    await sql.execute("UPDATE due_lanes SET wake_at = now()")
+    assert (await table.claim("e1", room=9, full=(), concurrent=9)).drained == [lane]
+
+
 async def test_a_lane_opens_closes_and_is_drained(table: PgDue, journal: PgJournal, sql: asyncpg.Connection) -> None:
     lane = await campaign(sql, 1, opens_at=now() + timedelta(hours=1))
     assert await claim(table) == []
@@ -468,6 +511,26 @@ async def test_what_no_engine_told_the_end_of_is_given_up(table: PgDue, sql: asy
     await sql.execute("UPDATE due_calls SET placed_at = now() - interval '2 hours'")
     assert await table.lost(3600) == 1
     assert (await row_of(table, made.id)).result == "CANCEL"
+
+
+async def test_what_ended_long_ago_is_deleted_and_nothing_else(
+    table: PgDue, sql: asyncpg.Connection, journal: PgJournal, database: Database
+) -> None:
+    made = await table.add(*(due(n) for n in range(1, 6)))
+    claimed = await claim(table, room=3)
+    rid = await placed(table, claimed[0])
+    assert rid is not None
+    await ended(journal, rid)
+    assert await placed(table, claimed[1]) is not None
+    assert await table.cancel("account_1", made[3].id, at=now()) is None
+    assert await table.forget(1, 10) == 0
+    await sql.execute("UPDATE due_calls SET ended_at = ended_at - interval '25 hours'")
+    assert [await table.forget(1, 1), await table.forget(2, 9), await table.forget(1, 9)] == [1, 0, 1]
+    left = {row["id"]: row["state"] for row in await sql.fetch("SELECT id, state FROM due_calls")}
+    assert left == {made[1].id: "placed", made[2].id: "claimed", made[4].id: "due"}
+    assert await table.get("account_1", made[0].id) is None
+    assert await sql.fetchval("SELECT state FROM calls WHERE request_id = $1", rid) == "ended"
+    assert len(await PgCalls(database).cdr_by_request("account_1", rid)) == 1
 
 
 async def test_lanes_of_an_account(table: PgDue, sql: asyncpg.Connection) -> None:

@@ -17,6 +17,10 @@ SELECT 'CM' || n % 2, 'campaign', 'account_1', 'CM' || n % 2, n, n::text, now() 
        CASE WHEN n % 500 IN (1, 2) THEN 'e1' END, CASE WHEN n % 500 = 1 THEN n END, CASE WHEN n % 500 = 2 THEN n::text END, now()
 FROM generate_series(1, $1::int) AS n
 """
+END = """
+UPDATE due_calls SET state = 'done', result = 'BUSY', ended_at = now() - make_interval(days => contact_id::int % 100)
+WHERE contact_id % 3 = 0
+"""
 
 
 @pytest.mark.parametrize("analyzed", [True, False])
@@ -27,6 +31,7 @@ async def test_claims_go_by_index(dsn: str, *, analyzed: bool) -> None:
         "INSERT INTO due_lanes (lane, account, wake_at) SELECT 'CM' || n, 'account_1', now() FROM generate_series(0, 1) AS n"
     )
     await connection.execute(FILL, ROWS)
+    await connection.execute(END)
     if analyzed:
         await connection.execute("ANALYZE")
     now = datetime.now(UTC) + timedelta(seconds=1)
@@ -36,6 +41,7 @@ async def test_claims_go_by_index(dsn: str, *, analyzed: bool) -> None:
         ("due_left", (both, now, 200, account), "due_calls_due", 500),
         ("due_flying", (both, account), "due_calls_flying", 500),
         ("due_given_back", (None, []), "due_calls_claimed", 500),
+        ("due_forget_ended", (90, 20), "due_calls_ended", 100),
     )
     for name, args, index, most in queries:
         async with connection.transaction():

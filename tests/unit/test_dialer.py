@@ -14,7 +14,7 @@ from engine.calls.events import Event, Kind
 from engine.calls.model import Call
 from engine.calls.routing import Route
 from engine.dialer.brake import EVERY, LEAST, SLOW, Brake
-from engine.dialer.dialer import Dialer
+from engine.dialer.dialer import FORGET, Dialer
 from engine.dialer.kinds import Later, Order, Plain, Skip
 from engine.dialer.port import Claimed, Claims, Due, Placed, Rules
 from engine.errors import StoreAway, Unavailable
@@ -49,6 +49,9 @@ class Table:
         self.lanes: tuple[Sequence[str], Sequence[str]] = ((), ())
         self.rooms: list[int] = []
         self.kept: list[Sequence[int]] = []
+        self.over = 0
+        """Ended due calls that are old."""
+        self.forgotten: list[tuple[int, int]] = []
         self.answers_lost = 0
         """Times that a claim's answer is lost."""
 
@@ -93,6 +96,12 @@ class Table:
 
     async def lost(self, older: float) -> int:
         return 0
+
+    async def forget(self, days: int, most: int) -> int:
+        gone = min(self.over, most)
+        self.over -= gone
+        self.forgotten.append((days, gone))
+        return gone
 
 
 @dataclass
@@ -293,6 +302,17 @@ async def test_claims_whose_answer_was_lost_are_given_back(world: World, monkeyp
     assert world.table.kept == [[], []]
     world.engine.over.set()
     await until(lambda: world.dialer.held == set())
+
+
+async def test_what_ended_long_ago_goes_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.dialer.dialer.FORGET_PAUSE", 0.0)
+    made = World()
+    made.dialer.keep_days = 7
+    made.table.over = 2 * FORGET + 1
+    running = asyncio.create_task(made.dialer.run())
+    await until(lambda: made.table.forgotten == [(7, FORGET), (7, FORGET), (7, 1)])
+    await made.dialer.stop()
+    await running
 
 
 async def test_hungry_and_drained_lanes_are_told_of(world: World) -> None:
