@@ -373,7 +373,7 @@ async def test_two_last_calls_that_end_at_once_drain_their_lane(
     async def drained() -> bool:
         return (await table.claim("e1", room=9, full=(), concurrent=9)).drained == [lane]
 
-    await until(drained)
+    await until(drained, within=60)
 
 
 async def test_a_campaign_that_is_done_ends_outside_of_its_hours(table: PgDue, sql: asyncpg.Connection) -> None:
