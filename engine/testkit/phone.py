@@ -247,7 +247,9 @@ class Phone(asyncio.DatagramProtocol):
             self._invite(call, reply["www-authenticate"] or reply["proxy-authenticate"])
             return
         if reply.status == 200:
-            call.remote, call.target = reply["to"], sip.uri_of(reply["contact"])
+            call.target = sip.uri_of(reply["contact"])
+        if 100 < reply.status < 300:
+            call.remote = reply["to"]  # with the tag that a REFER names it by while it rings
         if (address := sip.media_address(reply.body)) is not None:
             call.sound.talk(address)
         self._set(call, reply.status)

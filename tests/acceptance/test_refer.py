@@ -1,10 +1,23 @@
 """Transfers that phones make by themselves, with REFER."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 
 from engine.testkit.poll import eventually
-from tests.acceptance.live_calls import LISTEN, Party, Scenarios, has, hear, none_of, talk
+from tests.acceptance.live_calls import (
+    LISTEN,
+    Party,
+    Scenarios,
+    has,
+    hear,
+    none_of,
+    rings,
+    talk,
+    they_hear_each_other,
+    until_heard,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 scenario = Scenarios()
@@ -75,6 +88,35 @@ async def an_attended_refer_makes_one_of_two_calls(stack, phones):
     first, merged = await eventually(lambda: _rows(stack, call.request_id, 2), within=5, what="2 CDRs")
     assert (first["dialed_number"], merged["dialed_number"]) == (two.extension, three.extension)
     assert merged["billsec"] > LISTEN
+
+
+@scenario()
+async def an_attended_refer_while_the_target_rings_is_a_blind_one(stack, phones):
+    one, two, three = phones
+    call = await talk(stack.api, one, two)
+    agent, customer = call.agent, call.customer
+    agent.call.hold()
+    await stack.api.wait_leg(call.request_id, "agent", "held")
+    three.auto = None
+    second = await one.call(three.extension)
+    await three.next_call()
+    await second.wait(180)
+    assert await agent.call.refer_to(second) == 202
+    await asyncio.gather(second.over(), agent.call.over())
+    assert agent.call.notified[-1] == 200
+    incoming = await three.next_call()
+    await until_heard(customer, rings)
+    incoming.accept()
+    target = Party(three, incoming)
+    await stack.api.wait_state(call.request_id, "talking")
+    await they_hear_each_other(customer, target)
+    await target.call.hang_up()
+    await customer.call.over()
+    await stack.api.wait_ended(call.request_id)
+    first, moved = await eventually(lambda: _rows(stack, call.request_id, 2), within=60, what="2 CDRs")
+    assert (first["dialed_number"], first["dial_status"]) == (two.extension, "ANSWER")
+    assert (moved["dialed_number"], moved["dial_status"]) == (three.extension, "ANSWER")
+    assert moved["billsec"] > LISTEN
 
 
 async def _rows(stack, request_id, count):

@@ -91,7 +91,12 @@ async def desk():
     made.build(lambda sink: Switch("asterisk", sink))
     registry = made.registry
     registry.services = replace(
-        registry.services, controls=CONTROLS, parked=registry.parked, has_menu=lambda _: True, session_with=None
+        registry.services,
+        controls=CONTROLS,
+        parked=registry.parked,
+        has_menu=lambda _: True,
+        session_with=registry.session_with,
+        move=registry.move,
     )
     made.flows.update(FLOWS)
     await made.switch.start()
@@ -182,6 +187,22 @@ async def test_a_transfer_that_was_not_written_down_is_none_and_another_can_foll
     await call.hang_up("customer")
     ended = await call.over()
     assert [leg.number for leg in ended.legs.values() if leg.answered_at][-1] == "15550009998"
+
+
+async def test_a_party_that_goes_while_two_calls_become_one_leaves_the_first_as_it_was(desk):
+    call, other = await desk.talk(), await desk.talk()
+    desk.switch.failures["bridge_remove"] = Gone("404")
+    with pytest.raises(StateConflict):
+        await call.control("merge", "agent", channel=other.leg("agent").channel_id)
+    assert call.session.call.transfer is None
+    assert [leg.role for leg in call.session.live_legs()] == ["agent", "customer"]
+    merged = await call.control("merge", "agent", channel=other.leg("agent").channel_id)
+    assert (await other.over()).legs[2].why == "moved"
+    await call.session.until(lambda: call.session.call.conversation > 0, 30)
+    assert [leg.role for leg in call.session.conversation.parties] == ["customer", "target"]
+    assert call.leg("target").leg_id == merged["leg_id"]
+    await call.hang_up("customer")
+    await call.over()
 
 
 async def test_a_supervisor_who_is_switched_while_it_is_put_through_is_there_once(desk):
