@@ -144,6 +144,9 @@ class Membership:
     max_duration: int = 0
     kicked: bool = False
     left_at: datetime | None = None
+    muted: bool = False
+    paused: bool = False
+    """As the room's log has it."""
 
 
 def take(membership: Membership | None, event: Event) -> Membership | None:
@@ -156,6 +159,10 @@ def take(membership: Membership | None, event: Event) -> Membership | None:
         membership.kicked = membership.kicked or event.data.get("from") == WEB
     elif event.kind is Kind.ROOM_LEFT:
         membership.left_at = event.at
+    elif event.kind in (Kind.ROOM_MUTED, Kind.ROOM_UNMUTED):
+        membership.muted = event.kind is Kind.ROOM_MUTED
+    elif event.kind in (Kind.ROOM_PAUSED, Kind.ROOM_UNPAUSED):
+        membership.paused = event.kind is Kind.ROOM_PAUSED
     return membership
 
 

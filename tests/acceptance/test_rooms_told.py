@@ -38,3 +38,23 @@ async def test_hooks_hear_of_a_room_in_order(stack, receiver, subscribe):  # noq
         made["request_id"], made["member_id"], 1,
     )  # fmt: skip
     await rooms.empty(api, room)
+
+
+async def test_the_log_has_what_was_done_to_a_member_by_its_call(stack):
+    api = stack.api
+    room = (await rooms.make(api))["id"]
+    _, made = await rooms.invite(api, room)
+    (member,) = await rooms.connected(api, room, 1)
+    control = f"/api/calls/{made['request_id']}/control"
+    for action, field, value in (("mute", "muted", True), ("hold", "paused", True), ("resume", "paused", False)):
+        (await api.post(control, {"action": action, "leg": "member"})).expect()
+        assert (await rooms.members(api, room))[0][field] is value
+    (await api.request("PATCH", f"/api/rooms/{room}/members/{member['id']}", body={"muted": False})).expect()
+    (await api.request("DELETE", f"/api/rooms/{room}/members")).expect()
+    await rooms.empty(api, room)
+    await rooms.logged(api, room, "LEAVE_ROOM")
+    log = [(each["action"], each["from"]) for each in await rooms.events(api, room, limit=500)]
+    done = [each for each in log if each[0] in ("MUTE", "UNMUTE", "PAUSE", "UNPAUSE")]
+    assert sorted(done) == [("MUTE", "WEB"), ("PAUSE", "WEB"), ("UNMUTE", "WEB"), ("UNPAUSE", "WEB")]
+    (told,) = await rooms.history(api, room)
+    assert (told["muted"], told["paused"]) == (False, False)

@@ -10,7 +10,7 @@ import structlog
 
 from engine import ids
 from engine.calls.events import Kind
-from engine.calls.rooms import AUTO, PHONE, Membership, Room, refused
+from engine.calls.rooms import AUTO, PHONE, WEB, Membership, Room, refused
 from engine.errors import Gone, Refused, StoreAway, TelephonyError
 from engine.flows.conference.sounds import RoomSounds, play_to_room
 from engine.sessions.rooms import LiveRoom, LiveRooms, Member
@@ -140,12 +140,21 @@ class Stay:
             await play_to_room(live, member, await self.sounds.prompts(live.room, "alone"), company)
 
     async def _until_over(self, live: LiveRoom, member: Member) -> None:
-        session, leg = member.session, member.leg
+        def over() -> bool:
+            return not member.leg.alive or live.ending is not None
+
+        while await member.session.until(lambda: over() or _untold(member), _left(member)) and not over():
+            self._tell(live, member)
+
+    def _tell(self, live: LiveRoom, member: Member) -> None:
+        """The log has it too where the member's call was told to mute or hold it, and not the room."""
         held = member.membership
-        left = None
-        if held is not None and held.max_duration:
-            left = max(held.max_duration - (session.services.now() - held.joined_at).total_seconds(), 0)
-        await session.until(lambda: not leg.alive or live.ending is not None, left)
+        assert held is not None
+        if held.muted != member.muted:
+            live.record(member, Kind.ROOM_MUTED if member.muted else Kind.ROOM_UNMUTED, origin=WEB)
+        if held.paused != member.paused:
+            live.record(member, Kind.ROOM_PAUSED if member.paused else Kind.ROOM_UNPAUSED, origin=WEB)
+        held.muted, held.paused = member.muted, member.paused
 
     def _result(self, live: LiveRoom, member: Member) -> str:
         if member.kicked:
@@ -259,6 +268,19 @@ class Stay:
             with suppress(StoreAway):
                 await member.session.committed()
         return name
+
+
+def _left(member: Member) -> float | None:
+    """Seconds that the member may still stay; None: as long as it likes."""
+    held = member.membership
+    if held is None or not held.max_duration:
+        return None
+    return max(held.max_duration - (member.session.services.now() - held.joined_at).total_seconds(), 0)
+
+
+def _untold(member: Member) -> bool:
+    held = member.membership
+    return held is not None and (held.muted, held.paused) != (member.muted, member.paused)
 
 
 def ends_at(live: LiveRoom) -> tuple[datetime, str] | None:
