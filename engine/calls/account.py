@@ -14,6 +14,8 @@ class Limits:
     agent_ring: int = 30
     destination_ring: int = 45
     max_duration: int = 7200
+    park_comeback: int = 120
+    """After which a parked party rings back the phone that it talked to; 0: never."""
     requests_per_minute: int = 0
     """0: no limit."""
     allowed_prefixes: tuple[str, ...] = ()

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from engine import ids
 from engine.calls.events import Kind
 from engine.calls.model import Leg
+from engine.calls.numbers import is_extension
 from engine.controls.hold import put_in, take_out
 from engine.controls.transfer import CONVERSATION, begin, follow, number_of
 from engine.controls.who import named, talkers
-from engine.errors import StateConflict
+from engine.errors import RequestError, StateConflict, StoreError
 from engine.sessions.conversation import Conversation
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
@@ -17,7 +20,10 @@ from engine.verbs.bridge import make_bridge
 from engine.verbs.hangup import hangup
 from engine.verbs.play import play
 
+log = structlog.get_logger(__name__)
+
 SLOTS = range(1, 100)
+COMEBACKS = 3
 
 
 async def park(session: Session, order: Order) -> Mapping[str, Any]:
@@ -42,6 +48,8 @@ async def park(session: Session, order: Order) -> Mapping[str, Any]:
     held(session, leg)
     await session.committed()
     order.settle(result)
+    if conversation is not None:
+        session.spawn(come_back(session, leg), "comeback")
     for each in others:
         session.spawn(_dismiss(session, each, slot if order.by == "phone" else ""), "parked")
     if conversation is None:  # its flow plays to it: the one that comes in its place puts it there
@@ -117,6 +125,23 @@ async def retrieve(session: Session, order: Order) -> Mapping[str, Any]:
     order.settle({"leg_id": target.leg_id})
     follow(session, parked)
     return {"leg_id": target.leg_id}
+
+
+async def come_back(session: Session, parked: Leg) -> None:
+    """A party that nobody fetches rings back the phone of the house that it talked to, some times, and then waits on: each
+    time is one of the transfers that a call may have."""
+    to, after = _last(session, parked), session.account.limits.park_comeback
+    if not after or not is_extension(to):
+        return
+    for _ in range(COMEBACKS):
+        if await session.until(lambda: session.call.slot is None or not parked.alive, after):
+            return
+        order = Order("retrieve", fields={"to": to}, by="timer")
+        try:
+            session.inbox.put(session, order)
+            await order.outcome
+        except (RequestError, StoreError) as error:
+            log.info("not_come_back", request_id=session.call.request_id, error=str(error))
 
 
 def _last(session: Session, parked: Leg) -> str:

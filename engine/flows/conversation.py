@@ -5,7 +5,7 @@ from typing import Any
 
 from engine import ids
 from engine.controls.carry_out import carry_out
-from engine.controls.park import to_slot
+from engine.controls.park import come_back, to_slot
 from engine.sessions.session import Session
 from engine.verbs.answer import answer
 from engine.verbs.bridge import join, make_bridge, talk
@@ -30,6 +30,7 @@ async def conversation(session: Session, params: Mapping[str, Any]) -> str | Non
     await make_bridge(session, bridge)
     if call.slot is not None:
         await to_slot(session, parties[0])
+        session.spawn(come_back(session, parties[0]), "comeback")
     elif call.transfer is None:
         await join(session, bridge, *parties)
     if call.transfer is not None:

@@ -32,7 +32,8 @@ def deliver(session: Session, event: t.TelephonyEvent) -> None:
 
 
 def leg_of(session: Session, channel_id: str) -> Leg | None:
-    for leg in session.call.legs.values():
+    """The latest: a channel of another call that could not be taken may be taken at the second try."""
+    for leg in reversed(session.call.legs.values()):
         if leg.channel_id == channel_id:
             return leg
     return None

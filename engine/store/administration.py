@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _COUNTRY = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _CALLER_ID = re.compile(r"\d{3,15}", re.ASCII)
 _LEAST = {"concurrent_calls": 0, "agent_ring": 1, "destination_ring": 1, "max_duration": 1, "requests_per_minute": 0,
-          "abandonment_percent": 0}  # fmt: skip
+          "abandonment_percent": 0, "park_comeback": 0}  # fmt: skip
 
 
 class AccountAdministration:

@@ -12,7 +12,7 @@ from engine.controls.table import CONTROLS
 from engine.errors import Gone, InvalidFields, Refused, StateConflict, StoreAway, Unavailable
 from engine.flows.table import FLOWS
 from engine.sessions.inbox import Order
-from engine.telephony.fake import Callee, FakeSwitch
+from engine.telephony.fake import BUSY, Callee, FakeSwitch
 from engine.testkit.poll import eventually
 from engine.verbs.bridge import join, talk
 from tests.contract.verb_desk import Desk, up
@@ -24,8 +24,10 @@ class Switch(FakeSwitch):
     """``slow[method]``: requests of that kind are done at once, and answered when the event is set."""
 
     def __init__(self, name, sink):
-        super().__init__(name, sink, callee=lambda _: Callee(answers_after=0.0))
+        super().__init__(name, sink, callee=lambda end: BUSY if end in self.busy else Callee(answers_after=0.0))
         self.slow = {}
+        self.busy = set()
+        """Endpoints."""
 
     async def hangup(self, channel_id, *, cause=16):
         await super().hangup(channel_id, cause=cause)
@@ -68,16 +70,16 @@ class Talk:
 
 
 class Desks(Desk):
-    async def talk(self):
-        """Two who talk."""
+    async def talk(self, agent=""):
+        """Two who talk. ``agent``: its number."""
         there = asyncio.get_running_loop().create_future()
 
         async def flow(session):
             bridge = ids.bridge_id(session.call.request_id)
-            agent, customer = [await up(session, str(next(NUMBERS)), role) for role in ("agent", "customer")]
-            await join(session, bridge, agent, customer)
+            legs = [await up(session, agent or str(next(NUMBERS)), "agent"), await up(session, str(next(NUMBERS)))]
+            await join(session, bridge, *legs)
             there.set_result(session)
-            await talk(session, bridge, agent, customer)
+            await talk(session, bridge, *legs)
 
         running = asyncio.create_task(self.run(flow))
         session = await there
@@ -164,6 +166,38 @@ async def test_who_cannot_be_parked_goes_on_talking(desk):
     assert (call.session.call.slot, desk.registry.parked("a")) == (None, {})
     await call.hang_up("agent")
     await call.over()
+
+
+async def test_who_is_forgotten_in_a_slot_rings_back_the_phone_that_parked_it_and_waits_on_when_nobody_answers(desk):
+    desk.account = replace(desk.account, limits=replace(desk.account.limits, park_comeback=1))
+    call = await desk.talk(agent="101")
+    await call.control("park", "customer")
+    desk.switch.busy.add(call.leg("agent").endpoint)
+    await call.session.until(lambda: len(_targets(call)) == 1 and not _targets(call)[0].alive, 30)
+    assert (_targets(call)[0].number, _targets(call)[0].sip_code, call.session.call.slot) == ("101", 486, "1")
+    desk.switch.busy.clear()
+    await call.session.until(lambda: call.session.call.slot is None, 30)
+    assert [leg.role for leg in call.session.conversation.parties] == ["customer", "target"]
+    assert len(_targets(call)) == 2
+    await call.hang_up("customer")
+    await call.over()
+
+
+@pytest.mark.parametrize(("seconds", "agent"), [(0, "101"), (1, "15550001234")])
+async def test_nobody_is_rung_back_who_did_not_ask_for_it(desk, seconds, agent):
+    desk.account = replace(desk.account, limits=replace(desk.account.limits, park_comeback=seconds))
+    call = await desk.talk(agent=agent)
+    await call.control("park", "customer")
+    job = next((each for each in call.session.jobs if each.get_name().startswith("comeback")), None)
+    if job is not None:
+        await job
+    assert (_targets(call), call.session.call.slot) == ([], "1")
+    await call.hang_up("customer")
+    await call.over()
+
+
+def _targets(call):
+    return [leg for leg in call.session.call.legs.values() if leg.role == "target"]
 
 
 async def test_a_transfer_that_was_not_written_down_is_none_and_another_can_follow(desk):
