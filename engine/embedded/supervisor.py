@@ -28,6 +28,8 @@ _FIRST_START_TRIES = 3
 _PRIVATE = 0o077
 """Umask: what a child writes (Asterisk's CEL: who called whom) is for its own user alone."""
 _BIG_LOG = 32 << 20
+_HASTENED = 5.0
+"""Seconds that a child has to end at once."""
 
 
 class StartFailed(TrunklineError):
@@ -112,7 +114,7 @@ class Child:
                 hurry.cancel()
                 if not ended.done():
                     signal_group(leader, self.spec.stop_signal)
-                    async with asyncio.timeout(2):
+                    async with asyncio.timeout(_HASTENED):
                         await ended
             await process.wait()
 

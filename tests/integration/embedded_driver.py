@@ -41,6 +41,7 @@ async def run_engine(http: Mapping[str, Any], state: Path) -> None:
         (state / "draining").touch()
         if os.environ.get("STAND_IN") == "lingers":
             await signals.get()
+            (state / "hastened").touch()
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -78,7 +78,7 @@ def test_a_demo_whose_call_fails_says_so_and_fails(folder: Path):
             )
         finally:
             sip.sendto(b"", sip.getsockname())
-            far_end.join(10)
+            far_end.join(60)
     assert done.returncode == 1
     assert "sip_code=486" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("trunkline demo: the call ended early")

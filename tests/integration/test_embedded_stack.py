@@ -26,7 +26,7 @@ DRIVER = Path(__file__).with_name("embedded_driver.py")
 CHECKOUT = Path(__file__).parents[2]
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 40) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():
@@ -65,7 +65,7 @@ class Running:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -121,7 +121,7 @@ def made() -> Iterator[Path]:
 def connected(address: str) -> bool:
     host, _, port = address.rpartition(":")
     with socket.socket() as probe:
-        probe.settimeout(2)
+        probe.settimeout(60)
         return probe.connect_ex((host, int(port))) == 0
 
 
@@ -160,7 +160,7 @@ def ask(dsn: str, *queries: str) -> list[Any]:
     """The first value of each query."""
 
     async def answers() -> list[Any]:
-        connection = await asyncpg.connect(dsn, timeout=10)
+        connection = await asyncpg.connect(dsn, timeout=60)
         try:
             return [await connection.fetchval(query) for query in queries]
         finally:
@@ -235,7 +235,7 @@ def test_what_a_killed_supervisor_left_is_cleared_by_its_pid_file(made: Path):
         try:
             with running(made) as run:
                 run.ready()
-                assert left.wait(5) == -signal.SIGKILL
+                assert left.wait(60) == -signal.SIGKILL
                 assert other.poll() is None
                 assert "left behind" in run.words.read_text()
         finally:
@@ -247,7 +247,7 @@ def test_two_supervisors_on_one_folder_are_one_too_many(made: Path):
     with running(made) as run:
         about = run.ready()
         second = Running(made, STAND_IN="")
-        assert second.process.wait(20) == 1
+        assert second.process.wait(60) == 1
         words = second.words.read_text()
         assert f"pid {run.process.pid}" in words
         assert str(made) in words
@@ -257,7 +257,7 @@ def test_two_supervisors_on_one_folder_are_one_too_many(made: Path):
 
 def test_a_child_that_will_not_start_is_named_with_its_last_words(made: Path):
     with running(made, STAND_IN="exits") as run:
-        assert run.process.wait(40) == 1
+        assert run.process.wait(60) == 1
         words = run.words.read_text()
         assert "engine ended with exit code 3" in words
         assert "the stand-in does not want to" in words
@@ -272,9 +272,8 @@ def test_a_second_signal_ends_a_draining_engine_at_once(made: Path):
         wait_for((made / "draining").exists)
         assert not run.stack_json.exists()
         assert run.process.poll() is None
-        began = time.monotonic()
         assert run.stop(signal.SIGINT) == 0
-        assert time.monotonic() - began < 9  # its patience with an engine that drains is 11 s
+        assert (made / "hastened").exists(), "told a second time, and not killed when the patience with it was over"
 
 
 def test_a_trunk_and_a_database_of_ones_own_replace_ours(made: Path):
@@ -319,7 +318,7 @@ def test_wrong_settings_are_named(made: Path):
     made.mkdir()
     (made / "trunkline.yaml").write_text("ringbak: us\n")
     run = Running(made)
-    assert run.process.wait(20) == 1
+    assert run.process.wait(60) == 1
     assert "ringbak" in run.words.read_text()
 
 

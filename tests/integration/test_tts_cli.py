@@ -30,7 +30,7 @@ def trunkline(tmp_path: Path):
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,22 +86,30 @@ async def test_close_fails_what_is_under_way() -> None:
     application = web.Application()
     application.router.add_get("/never", never)
     async with TestServer(application) as server:
-        http = AriHttp("u", "p", timeout=10, heartbeat=1)
+        http = AriHttp("u", "p", timeout=60, heartbeat=60)
         waiting = [asyncio.create_task(http.request("GET", str(server.make_url("/never")))) for _ in range(30)]
         await until(lambda: len(asked) == CONNECTIONS)
         await http.close()
-        ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+        ends = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
         assert {type(end) for end in ends} == {LinkDown}
         with pytest.raises(LinkDown):
             await http.request("GET", str(server.make_url("/never")))
 
 
-async def test_nobody_there_is_link_down(unused_tcp_port: int) -> None:
-    http = AriHttp("u", "p", timeout=1, heartbeat=1)
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Bound and not listening: nobody else's, and whoever connects is refused."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield int(kept.getsockname()[1])
+
+
+async def test_nobody_there_is_link_down(deaf_port: int) -> None:
+    http = AriHttp("u", "p", timeout=60, heartbeat=60)
     with pytest.raises(LinkDown):
-        await http.request("GET", f"http://127.0.0.1:{unused_tcp_port}/")
+        await http.request("GET", f"http://127.0.0.1:{deaf_port}/")
     with pytest.raises(LinkDown):
-        await http.ws_connect(f"http://127.0.0.1:{unused_tcp_port}/")
+        await http.ws_connect(f"http://127.0.0.1:{deaf_port}/")
     await http.close()
 
 
@@ -114,7 +123,7 @@ async def test_credentials_go_in_a_header_and_not_to_another_host() -> None:
     application = web.Application()
     application.router.add_get("/{path:.*}", redirect)
     async with TestServer(application) as server:
-        http = AriHttp("user", "p&w=?#%+ x", timeout=1, heartbeat=1)
+        http = AriHttp("user", "p&w=?#%+ x", timeout=60, heartbeat=60)
         with pytest.raises(Refused):
             await http.request("GET", str(server.make_url("/x")))
         await http.close()
@@ -160,11 +169,11 @@ async def asterisk() -> Asterisk:
 
 
 @pytest.fixture
-async def rest(asterisk: Asterisk) -> AsyncIterator[RestSockets]:
+async def rest(request: pytest.FixtureRequest, asterisk: Asterisk) -> AsyncIterator[RestSockets]:
     application = web.Application()
     application.router.add_get("/events", asterisk.serve)
     async with TestServer(application) as server:
-        http, sockets = AriHttp("u", "p", timeout=5, heartbeat=1), RestSockets(0.2)
+        http, sockets = AriHttp("u", "p", timeout=60, heartbeat=60), RestSockets(getattr(request, "param", 60.0))
         await sockets.open(http, str(server.make_url("/events")), "app")
         yield sockets
         await sockets.close()
@@ -183,11 +192,13 @@ async def test_a_request_on_a_websocket_has_its_own_answer(asterisk: Asterisk, r
         await rest.request("POST", "gone", None)
 
 
+@pytest.mark.parametrize("rest", [0.1], indirect=True)
 async def test_a_request_on_a_websocket_has_a_deadline(rest: RestSockets) -> None:
     with pytest.raises(RequestTimedOut):
         await rest.request("GET", "x", None)
 
 
+@pytest.mark.parametrize("rest", [2.0], indirect=True)
 async def test_a_websocket_that_left_a_request_without_an_answer_is_asked_nothing_more(
     asterisk: Asterisk, rest: RestSockets
 ) -> None:

@@ -108,7 +108,7 @@ async def test_a_channel_whose_end_was_not_taken_is_swept_by_the_timer(desk: Des
     await turns()
     sweeper = asyncio.create_task(reconcile.sweep_forever(desk.registry, every=0.001))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await desk.switch.bridges() or len(await desk.switch.channels()) > 1:
                 await asyncio.sleep(0)
     finally:

@@ -2,12 +2,21 @@
 
 import asyncio
 import contextlib
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from engine.testkit.proxy import FaultProxy
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Bound and not listening: nobody else's, and whoever connects is refused."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield int(kept.getsockname()[1])
 
 
 @pytest.fixture
@@ -24,14 +33,14 @@ async def proxy() -> AsyncIterator[FaultProxy]:
     server.close()
 
 
-async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, within: float = 60) -> bytes:
     writer.write(b"hello")
-    return await asyncio.wait_for(reader.read(5), 0.3)
+    return await asyncio.wait_for(reader.read(5), within)
 
 
 async def ended(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
-        assert await asyncio.wait_for(reader.read(), 1) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
 
 
 async def test_forwards(proxy: FaultProxy) -> None:
@@ -62,9 +71,9 @@ async def test_stall_accepts_and_forwards_nothing(proxy: FaultProxy) -> None:
     proxy.stall()
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     with pytest.raises(TimeoutError):
-        await say(reader, writer)
+        await say(reader, writer, 0.3)
     await proxy.restore()
-    assert await asyncio.wait_for(reader.read(5), 1) == b"hello"
+    assert await asyncio.wait_for(reader.read(5), 60) == b"hello"
     writer.close()
 
 
@@ -77,8 +86,8 @@ async def test_slow_delays(proxy: FaultProxy) -> None:
     writer.close()
 
 
-async def test_target_that_is_away_ends_the_connection(unused_tcp_port: int) -> None:
-    proxy = await FaultProxy.start("127.0.0.1", unused_tcp_port)
+async def test_target_that_is_away_ends_the_connection(deaf_port: int) -> None:
+    proxy = await FaultProxy.start("127.0.0.1", deaf_port)
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     await ended(reader)
     writer.close()

@@ -82,7 +82,7 @@ async def test_a_letter_waits_for_its_recording_and_then_leaves_with_it(tmp_path
             assert received == []
             sound.write_bytes(b"RIFF sound")
             outbox.wake.set()
-            await until(lambda: received and not names(tmp_path, "waiting"), within=30)
+            await until(lambda: received and not names(tmp_path, "waiting"), within=60)
     message = email.message_from_bytes(received[0], policy=email.policy.default)
     assert (message["To"], message["From"], message["Subject"]) == (LETTER.to, "trunkline@example.com", "Message")
     (attached,) = message.iter_attachments()
@@ -95,7 +95,7 @@ async def test_without_a_mail_server_letters_are_files(tmp_path):
     sound.write_bytes(b"RIFF sound")
     async with running(outbox):
         await outbox.send(LETTER)
-        await until(lambda: names(tmp_path, "sent"), within=30)
+        await until(lambda: names(tmp_path, "sent"), within=60)
     assert names(tmp_path, "waiting") == []
 
 
@@ -106,7 +106,7 @@ async def test_a_refusal_is_final_and_trouble_is_not(tmp_path, answer, where):
         sound.write_bytes(b"RIFF sound")
         async with running(outbox):
             await outbox.send(LETTER)
-            await until(lambda: names(tmp_path, where) and _tries(tmp_path, where), within=30)
+            await until(lambda: names(tmp_path, where) and _tries(tmp_path, where), within=60)
     assert received == []
 
 

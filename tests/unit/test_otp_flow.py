@@ -51,7 +51,7 @@ async def placed(
     async def settled() -> bool:
         return bool(desk.registry.settled)
 
-    await eventually(settled, within=30, what="link")
+    await eventually(settled, within=60, what="link")
     manner: dict[str, Any] = dict.fromkeys(("rate", "pitch", "volume"), "medium")
     params = {"customer_number": number, "caller_id": CALLER_ID, "text": "Code {otp}", "repeat": repeat, "voice": "",
               "language": "", "engine": "standard", **manner}  # fmt: skip

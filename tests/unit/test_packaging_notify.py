@@ -12,7 +12,7 @@ from engine.ops.systemd import Notifier
 def manager(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(5)
+        sock.settimeout(60)
         yield sock
 
 
@@ -33,5 +33,5 @@ async def test_it_gives_signs_of_life_until_it_is_ended(manager):
 
 async def test_without_a_manager_nothing_is_said_and_nothing_waits(tmp_path):
     Notifier().send("READY=1")
-    await asyncio.wait_for(Notifier().live(), 1)
+    await asyncio.wait_for(Notifier().live(), 60)
     Notifier(str(tmp_path / "nobody")).send("READY=1")

@@ -186,7 +186,7 @@ def children():
 
 async def test_a_worker_that_dies(tmp_path):
     with pytest.raises(worker.WorkerFailed):
-        await worker.run("unknown", {"nice": 0}, deadline=20)
+        await worker.run("unknown", {"nice": 0}, deadline=60)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def make(engine, tmp_path):
     """Speakers on one folder, as several processes are."""
     made = []
 
-    async def speaker(*, cap: int = 50 << 20, deadline: float = 5.0, sounds: Path | None = None) -> Synthesizer:
+    async def speaker(*, cap: int = 50 << 20, deadline: float = 60.0, sounds: Path | None = None) -> Synthesizer:
         folder = Folder(tmp_path / "tts", cap)
         one = Synthesizer(engine, folder, deadline=deadline, fallback=FALLBACK, sounds=sounds)
         await one.start()

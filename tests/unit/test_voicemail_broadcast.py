@@ -34,7 +34,7 @@ async def placed(
     async def settled() -> bool:
         return bool(desk.registry.settled)
 
-    await eventually(settled, within=5, what="link")
+    await eventually(settled, within=60, what="link")
     params = {
         "customer_number": number, "caller_id": CALLER_ID, "caller_name": "", "privacy": False, "recording": False,
         "wait_time": 5, "media": "sound:message", "media_seconds": 1.0, "detect": False, "fork": True, "pre_dtmf": "",

@@ -61,7 +61,7 @@ def test_the_standards_own_library_takes_the_signature():
     assert Verifier(sent.secret).verify(body, signed) == sent.body
     assert signed["webhook-id"] == "msg_57362de4f0_7"
     assert signed["webhook-signature"].startswith("v1,")
-    assert abs(int(signed["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 2
+    assert abs(int(signed["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 60
     for changed in ({"webhook-id": "msg_other"}, {"webhook-timestamp": str(int(signed["webhook-timestamp"]) + 1)}):
         with pytest.raises(WebhookVerificationError):
             Verifier(sent.secret).verify(body, {**signed, **changed})

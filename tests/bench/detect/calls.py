@@ -75,7 +75,7 @@ class Desk:
         return outcome
 
     async def measure(self, session: Session, params: Mapping[str, Any]) -> str | None:
-        leg = await dial(session, Dial("customer", params["number"], CALLER, ring_timeout=20))
+        leg = await dial(session, Dial("customer", params["number"], CALLER, ring_timeout=60))
         if leg.up:
             names = list(params["methods"])
             said = await asyncio.gather(*(detect(session, leg, params["methods"][name]) for name in names))
@@ -112,7 +112,7 @@ async def desk() -> AsyncIterator[Desk]:
         bench = Desk(pair, registry, memory)
         await switch.start()
         try:
-            await asyncio.wait_for(restored.wait(), 20)
+            await asyncio.wait_for(restored.wait(), 60)
             await reconcile.server(registry, switch, reconcile.NoCel())
             yield bench
         finally:
