@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 from aiohttp import web
 from standardwebhooks import Webhook as Verifier
@@ -12,6 +13,8 @@ class Receiver:
 
     def __init__(self):
         self.got = []
+        self.at = []
+        """When each came, seconds since the epoch."""
         self.statuses = []
         self.hold = asyncio.Event()
         self.hold.set()
@@ -30,6 +33,7 @@ class Receiver:
 
     async def _handle(self, request):
         body = await request.read()
+        self.at.append(time.time())
         self.got.append((request.path, dict(request.headers), json.loads(body), body))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

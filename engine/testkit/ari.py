@@ -8,7 +8,7 @@ import aiohttp
 
 from engine.testkit.poll import eventually
 
-DEADLINE = aiohttp.ClientTimeout(total=30)
+DEADLINE = aiohttp.ClientTimeout(total=60)
 
 
 @dataclass
@@ -39,7 +39,7 @@ class AsteriskView:
         async def tell() -> str:
             return "\n".join(f"{each['id']} {each['name']} {each['state']}" for each in await self.channels())
 
-        await eventually(look, within=20, what="Asterisk without a channel", tell=tell)
+        await eventually(look, within=40, what="Asterisk without a channel", tell=tell)
 
     async def bridges(self) -> list[dict[str, Any]]:
         return list(await self._get("/bridges"))

@@ -13,7 +13,7 @@ import aiohttp
 from engine.testkit.poll import NotInTime, eventually
 
 CALLER_ID = "15168148111"
-DEADLINE = aiohttp.ClientTimeout(total=40)
+DEADLINE = aiohttp.ClientTimeout(total=60)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Client:
         reply = await self.post("/api/get_cdr_by_request_id", {"request_id": request_id})
         return list(reply.expect().response["result"])
 
-    async def cdr(self, request_id: str, within: float = 30.0) -> dict[str, Any]:
+    async def cdr(self, request_id: str, within: float = 60.0) -> dict[str, Any]:
         """The CDR of a call that has one; waits for it."""
 
         async def look() -> dict[str, Any] | None:
@@ -110,7 +110,7 @@ class Client:
 
         return await eventually(look, within=within, what="CDR", tell=lambda: self.story(request_id))
 
-    async def recording(self, name: str, within: float = 30.0) -> Reply:
+    async def recording(self, name: str, within: float = 60.0) -> Reply:
         """The recording, once it is merged (the API says 202 until then)."""
 
         async def look() -> Reply | None:
@@ -121,7 +121,7 @@ class Client:
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
-    async def wait_state(self, request_id: str, state: str, within: float = 30.0) -> dict[str, Any]:
+    async def wait_state(self, request_id: str, state: str, within: float = 60.0) -> dict[str, Any]:
         """The call as soon as it is in that state; NotInTime tells its timeline, also when it ended instead."""
 
         async def look() -> dict[str, Any] | None:
@@ -132,10 +132,10 @@ class Client:
 
         return await eventually(look, within=within, what=state, tell=lambda: self.story(request_id))
 
-    async def wait_ended(self, request_id: str, within: float = 30.0) -> dict[str, Any]:
+    async def wait_ended(self, request_id: str, within: float = 60.0) -> dict[str, Any]:
         return await self.wait_state(request_id, "ended", within)
 
-    async def wait_leg(self, request_id: str, role: str, *states: str, within: float = 30.0) -> dict[str, Any]:
+    async def wait_leg(self, request_id: str, role: str, *states: str, within: float = 60.0) -> dict[str, Any]:
         """The leg of that role as soon as it is in one of these states."""
 
         async def look() -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ class Callee:
         return self.kept.ended - self.kept.answered_at if self.kept.answered_at else 0.0
 
 
-async def last_call(folder: Path, number: str, within: float = 30.0) -> Callee:
+async def last_call(folder: Path, number: str, within: float = 60.0) -> Callee:
     """The latest finished call of ``number``; waits for its files. Raises NotInTime."""
 
     async def look() -> Callee | None:

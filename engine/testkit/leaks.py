@@ -10,8 +10,8 @@ from engine.testkit.poll import eventually
 if TYPE_CHECKING:
     from engine.testkit.stack import Stack
 
-EMPTY_WITHIN = 20.0
-"""Seconds after a test for the last call to be gone."""
+EMPTY_WITHIN = 40.0
+"""Seconds after a test for the last call to be gone; less than until the engine sweeps ghosts, which would hide one."""
 SPARE_DESCRIPTORS = 64
 """That many more the engine may have after a test: connections are kept for later (20 to ARI, 10 to PostgreSQL, those
 of HTTP clients)."""

@@ -23,7 +23,7 @@ from engine.testkit import sip
 from engine.testkit.audio import Samples
 from engine.testkit.rtp import Sound
 
-ANSWERS_WITHIN = 20.0
+ANSWERS_WITHIN = 60.0
 """Seconds for the server to answer a request of ours."""
 _REASONS = {180: "Ringing", 200: "OK", 480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist",
             486: "Busy Here", 487: "Request Terminated", 603: "Decline"}  # fmt: skip
@@ -57,7 +57,7 @@ class PhoneCall:
     def heard(self) -> Samples:
         return self.sound.heard
 
-    async def wait(self, *statuses: int, within: float = 30.0) -> int:
+    async def wait(self, *statuses: int, within: float = 60.0) -> int:
         """Wait for one of these; a final one that is not wanted fails at once."""
         async with asyncio.timeout(within):
             while self.status not in statuses:
@@ -66,11 +66,11 @@ class PhoneCall:
                 await self.phone.changed()
         return self.status
 
-    async def answered(self, within: float = 30.0) -> Self:
+    async def answered(self, within: float = 60.0) -> Self:
         await self.wait(200, within=within)
         return self
 
-    async def over(self, within: float = 30.0) -> int:
+    async def over(self, within: float = 60.0) -> int:
         """Wait until the call has ended, by whomever; the status with which it did (200 after a talk)."""
         async with asyncio.timeout(within):
             while not self.ended:
@@ -269,7 +269,7 @@ class Phone(asyncio.DatagramProtocol):
 
     # -- calls that come in ----------------------------------------------------------------------------------------
 
-    async def next_call(self, within: float = 30.0) -> PhoneCall:
+    async def next_call(self, within: float = 60.0) -> PhoneCall:
         """The next call that comes in, or came since the last one was taken."""
         async with asyncio.timeout(within):
             while not self.arrived:

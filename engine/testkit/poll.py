@@ -26,10 +26,14 @@ async def eventually(
     """The first result of ``look`` that is neither None nor False. ``what`` names it and ``tell`` says more when it
     does not come within that many seconds. Raises NotInTime."""
     deadline = time.monotonic() + within
+    late = False
     while True:
         found = await look()
         if found is not None and found is not False:
             return found
-        if time.monotonic() > deadline:
+        if late:
             raise NotInTime(f"no {what} within {within:g} s" + (f"\n{await tell()}" if tell else ""))
         await asyncio.sleep(every)
+        late = (
+            time.monotonic() > deadline
+        )  # the last look is one that begins then: the one before may have been long ago

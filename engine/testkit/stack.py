@@ -23,7 +23,7 @@ from engine.testkit.heard import Callee
 from engine.testkit.phone import Phone
 from engine.testkit.poll import eventually
 
-READY_WITHIN = 60.0
+READY_WITHIN = 120.0
 COMMAND_WITHIN = 60.0
 _LOG_TAIL = 40
 """Lines."""
@@ -70,7 +70,7 @@ class Stack:
 
     # -- who is on the other side ----------------------------------------------------------------------------------
 
-    async def callee(self, number: str, within: float = 30.0) -> Callee:
+    async def callee(self, number: str, within: float = 60.0) -> Callee:
         """What ``number`` heard in its last call, once that has ended. Raises NotInTime."""
         return await heard.last_call(self.state / "carrier", number, within)
 
@@ -97,7 +97,7 @@ class Stack:
         file = CelFile(Path(self.json["asterisk"]["cel"]))
         return await asyncio.to_thread(file.lookup, channel_ids, 0)
 
-    async def ended_channels(self, *channel_ids: str, within: float = 30.0) -> Mapping[str, ChannelHistory]:
+    async def ended_channels(self, *channel_ids: str, within: float = 60.0) -> Mapping[str, ChannelHistory]:
         """Their histories, once CEL has the end of each. Raises NotInTime."""
 
         async def look() -> Mapping[str, ChannelHistory] | None:

@@ -12,9 +12,9 @@ async def nothing_left(no_leaks):
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def hasty(stack):
-    """account_2's API, with a short patience: 2 s for the agent, 3 s for the destination, 8 s for a call, no prompt."""
+    """account_2's API, with a short patience: 5 s for the agent, 6 s for the destination, 30 s for a call, no prompt."""
     await stack.trunkline(
-        *("accounts", "limits", "account_2", "agent_ring=2", "destination_ring=3", "max_duration=8"),
+        *("accounts", "limits", "account_2", "agent_ring=5", "destination_ring=6", "max_duration=30"),
         "connect_prompt=off",
     )
     return stack.api2

@@ -22,6 +22,8 @@ RINGS, ANSWERS = "919811110000", "919811117777"
 """For ever, and at once."""
 AGENT = "919811118888"
 NUMBER, EXTENSION = "15557000777", "600"
+HASTY = "15557000776"
+"""The same menu, with a second for each key."""
 
 MENU = f"""\
 number: [{NUMBER}, "{EXTENSION}"]
@@ -31,11 +33,11 @@ greeting: {{play: hello}}
 prompt: {{play: choose}}
 invalid: {{play: invalid}}
 missing: {{play: missing}}
-timeout: 1
+timeout: 5
 keys:
   1: [play: one]
   2:
-    - menu: {{name: inner, prompt: {{play: inner}}, timeout: 4, keys: {{1: [back]}}, missing: {{play: missing}}}}
+    - menu: {{name: inner, prompt: {{play: inner}}, timeout: 10, keys: {{1: [back]}}, missing: {{play: missing}}}}
   3:
     - voicemail: {{mail: someone@example.com, longest: 20, thanks: {{play: thanks}}}}
     - hangup
@@ -43,9 +45,9 @@ keys:
     - hours: {{of: never, open: [play: open], closed: [play: closed]}}
     - hangup
   5:
-    - dial: {{to: [105, 101], ring: 3, whisper: {{play: whisper}}, failed: [play: bye, hangup]}}
+    - dial: {{to: [105, 101], ring: 10, whisper: {{play: whisper}}, failed: [play: bye, hangup]}}
   6:
-    - flow: {{name: call_tracking, params: {{targets: "105, 101", welcome: Welcome., whisper: From the paper., ring: "2"}}}}
+    - flow: {{name: call_tracking, params: {{targets: "105, 101", welcome: Welcome., whisper: From the paper., ring: "10"}}}}
   7: [dial: {{to: {RINGS}, ring: 30}}]
   "*": [dial: {{to: [{RINGS}, {ANSWERS}], at_once: true}}]
   "#": [voicemail: {{mailbox: 103, prompt: {{play: thanks}}}}]
@@ -53,6 +55,9 @@ keys:
   9: [hangup]
 failed: [play: bye]
 """
+
+
+HASTY_MENU = MENU.replace(f'[{NUMBER}, "{EXTENSION}"]', HASTY).replace("timeout: 5", "timeout: 1")
 
 
 def install(stack, text=MENU, name="tones"):
@@ -91,7 +96,7 @@ class Walked:
         return all(audio.tone_seconds(self.samples, TONES[name]) >= LASTS / 2 for name in names)
 
 
-async def begun(stack, caller, within=5.0):
+async def begun(stack, caller, within=60.0):
     """The call of this caller, as soon as the engine has it."""
 
     async def look():
@@ -101,14 +106,14 @@ async def begun(stack, caller, within=5.0):
     return await eventually(look, within=within, what=f"call from {caller}")
 
 
-async def walk(stack, *, script=(), hangup_after=0, called=NUMBER, within=40.0):
+async def walk(stack, *, script=(), hangup_after=0, called=NUMBER, within=60.0):
     caller = numbers.plain()
     stack.dial_in(called, caller, script=script, hangup_after=hangup_after)
     call = await begun(stack, caller)
     return await over(stack, caller, call["request_id"], within)
 
 
-async def over(stack, caller, request_id, within=40.0):
+async def over(stack, caller, request_id, within=60.0):
     call = await stack.api.wait_ended(request_id, within)
     heard = await stack.callee(caller)
     return Walked(call, await stack.api.cdr(request_id), heard.samples, await stack.api.story(request_id))

@@ -36,7 +36,7 @@ async def history(api, room):
     return (await api.get(f"/api/rooms/{room}/history?limit=500")).expect().response["history"]
 
 
-async def left(api, room, count, within=25.0):
+async def left(api, room, count, within=60.0):
     """The history, as soon as so many stand in it: it is written a moment after they left."""
 
     async def look():
@@ -46,7 +46,7 @@ async def left(api, room, count, within=25.0):
     return await eventually(look, within=within, what=f"history of {count}")
 
 
-async def connected(api, room, count, within=30.0):
+async def connected(api, room, count, within=60.0):
     """The members, as soon as that many are connected."""
 
     async def look():
@@ -61,7 +61,7 @@ async def connected(api, room, count, within=30.0):
     )
 
 
-async def empty(api, room, within=30.0):
+async def empty(api, room, within=60.0):
     async def look():
         return not await members(api, room)
 
@@ -69,7 +69,7 @@ async def empty(api, room, within=30.0):
     return []
 
 
-async def logged(api, room, action, within=25.0, **data):
+async def logged(api, room, action, within=60.0, **data):
     """The newest event of that action whose data has these values."""
 
     async def look():
@@ -104,7 +104,7 @@ def mark(*calls):
     return [len(call.heard) for call in calls]
 
 
-async def hear(call, *tones, since=0, without=(), seconds=0.6, within=25.0):
+async def hear(call, *tones, since=0, without=(), seconds=0.6, within=60.0):
     """Wait until the phone has heard all of ``tones`` for so long since ``since``, and none of ``without`` in the end."""
 
     async def look():
@@ -121,7 +121,7 @@ async def hear(call, *tones, since=0, without=(), seconds=0.6, within=25.0):
         assert audio.tone_seconds(samples, each, share=0.12) < 0.3, (each, await tell())
 
 
-async def silence_of(call, tone, *, seconds=0.8, within=25.0):
+async def silence_of(call, tone, *, seconds=0.8, within=60.0):
     """Wait until ``tone`` has not been heard for so long."""
 
     async def look():

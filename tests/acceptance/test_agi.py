@@ -135,8 +135,8 @@ async def test_a_message_is_left_in_a_mailbox(stack, phone):
     call = await phone.call(MESSAGE)
     await call.answered()
     request_id = (await begun(stack))["request_id"]
-    await eventually(lambda: _not_silent(call), within=10, what="the beep")
-    await eventually(lambda: _recorded(inbox.parent, before), within=30, what="message of 7 s")
+    await eventually(lambda: _not_silent(call), within=60, what="the beep")
+    await eventually(lambda: _recorded(inbox.parent, before), within=60, what="message of 7 s")
     call.press("#")
     await call.over()
     done, _ = await ended(stack, request_id)
@@ -223,7 +223,7 @@ async def _until(stack, call, other, request_id, step):
             await stack.api.wait_state(request_id, "talking")
         case "voicemail":
             await call.answered()
-            await eventually(lambda: _not_silent(call), within=10, what="the beep")
+            await eventually(lambda: _not_silent(call), within=60, what="the beep")
         case "hello" | "choose":
             await hears(call, step)
         case "waiting":
@@ -266,7 +266,7 @@ async def test_strangers_at_the_port_harm_nobody(stack, phone):
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(hostile)
         writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -286,12 +286,12 @@ async def test_the_engine_dies_the_dialplan_goes_on_and_a_talk_too(stack, phone)
         await hears(call, "hello")
         old = stack.kill("engine", signal.SIGKILL)
         await eventually(lambda: _speaks(call), within=60, what="the announcement of the fallback")
-        await call.over(within=30)
+        await call.over(within=60)
         await stack.wait_ready(but=old)
         done = await stack.api.wait_ended(request_id)
         assert (done["end_reason"], done["reconciled"]) == ("engine_restart", True), await stack.api.story(request_id)
         before = len(talk.heard)
-        await eventually(lambda: _more(talk, before), within=10, what="the other's voice")
+        await eventually(lambda: _more(talk, before), within=60, what="the other's voice")
         await stack.api.wait_state(talking, "talking")
         await other.arrived[0].hang_up()
         await talk.over()

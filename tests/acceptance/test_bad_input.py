@@ -1,11 +1,14 @@
 """What strangers send, and what stands in their way, over the running stack (issue 3, "Bad input")."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -98,7 +101,7 @@ async def _raw_get(stack: Stack, host: str, port: int, target: str) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     head = f"GET {target} HTTP/1.1\r\nHost: x\r\naccount: {stack.api.account}\r\nauth: {stack.api.auth}\r\n"
     writer.write(f"{head}Connection: close\r\n\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -122,22 +125,30 @@ async def test_an_idempotency_key_places_one_call(stack, no_leaks):
 
 async def test_asterisk_away_is_503_with_advice_and_no_attempt_left_behind(stack, no_leaks):
     before = await _ids(stack)
-    killed = stack.kill("asterisk")
-    try:
+    with _unsupervised(stack):
+        killed = stack.kill("asterisk")
         await _refuses_calls(stack, "asterisk")
-    finally:
-        await stack.wait_ready(name="asterisk", but=killed)
+    await stack.wait_ready(name="asterisk", but=killed)
     assert await _ids(stack) == before
 
 
 async def test_postgresql_away_is_503_with_advice_and_no_attempt_left_behind(stack, no_leaks):
     before = await _ids(stack)
-    killed = stack.kill("postgres")
-    try:
+    with _unsupervised(stack):
+        killed = stack.kill("postgres")
         await _refuses_calls(stack, "postgres")
-    finally:
-        await stack.wait_ready(name="postgres", but=killed)
+    await stack.wait_ready(name="postgres", but=killed)
     assert await _ids(stack) == before
+
+
+@contextlib.contextmanager
+def _unsupervised(stack: Stack) -> Iterator[None]:
+    """Whatever dies stays dead meanwhile, however long a slow machine takes to look at it."""
+    stack.kill("supervisor", signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        stack.kill("supervisor", signal.SIGCONT)
 
 
 async def _ids(stack: Stack) -> set[str]:
@@ -148,7 +159,7 @@ async def _refuses_calls(stack: Stack, part: str) -> None:
     async def noticed():
         return not (await stack.api.get("/readyz")).json["parts"][part]
 
-    await eventually(noticed, within=5, what=f"the engine noticing that {part} is away")
+    await eventually(noticed, within=60, what=f"the engine noticing that {part} is away")
     reply = (await stack.api.post("/api/click2call", GOOD)).expect(503)
     assert int(reply.headers["Retry-After"]) >= 1
 
@@ -162,7 +173,7 @@ async def test_a_second_engine_on_one_state_folder_is_refused(stack):
         env=child_environment({}),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -185,7 +196,7 @@ class TestCommandLine:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=60,
                 check=False,
             )
             assert done.returncode == code, done.stderr
@@ -228,7 +239,7 @@ class TestCommandLine:
 
     async def test_concurrent_calls_are_counted_exactly(self, cli, fresh, stack, no_leaks):
         name, send = fresh
-        await cli("accounts", "limits", name, "concurrent_calls=3")
+        await cli("accounts", "limits", name, "concurrent_calls=3", "agent_ring=120")
         ringing = {**GOOD, "agent_number": numbers.ending(numbers.RINGS_FOR_EVER)}
         replies = await asyncio.gather(*(send(body=ringing) for _ in range(12)))
         assert sorted(reply.status for reply in replies) == [200] * 3 + [403] * 9
@@ -265,7 +276,7 @@ async def _until(send, status: int, rule: str | None = None):
         fits = reply.status == status and rule in (None, reply.response.get("errors", {}).get("rule"))
         return reply if fits else None
 
-    return await eventually(look, within=2, what=f"{status} {rule or ''}", every=0.1)
+    return await eventually(look, within=60, what=f"{status} {rule or ''}", every=0.1)
 
 
 async def _chunks():

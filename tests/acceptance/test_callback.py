@@ -72,7 +72,7 @@ async def test_a_callback_is_dialled_at_its_time_and_not_before(stack):
     row = await stack.api.cdr(request_id)
     assert (row["destination_context"], row["call_direction"]) == ("callback", "outbound-api")
     assert (row["agent_number"], row["customer_number"], row["dial_status"]) == (agent, customer, "ANSWER")
-    assert row["call_duration"] < 30
+    assert row["call_duration"] <= (at(ended["ended_at"]) - at(ended["legs"][0]["created_at"])).total_seconds() + 0.05
     await stack.trunkline("calls", "replay", request_id)
 
 
@@ -81,7 +81,7 @@ async def test_a_changed_callback_is_dialled_as_it_was_changed(stack):
     agent, customer = plain(), ending(BUSY)
     answer = await patched(
         stack, request_id, agent_number=agent, destination_number=customer, caller_id=CALLER_ID, recording_option="on",
-        scheduled_at=wall(1),
+        scheduled_at=wall(4),
     )  # fmt: skip
     assert answer.response == {
         "message": "callback data modified successfully",
@@ -122,7 +122,7 @@ async def test_other_ways_to_cancel_one(stack):
 
 
 async def test_one_that_is_being_dialled_can_not_be_changed_but_ended(stack):
-    request_id = await made(stack, agent_number=ending(RINGS_FOR_EVER), scheduled_at=wall(1))
+    request_id = await made(stack, agent_number=ending(RINGS_FOR_EVER), scheduled_at=wall(4))
     await stack.api.wait_leg(request_id, "agent", "ringing")
     reply = await deleted(stack, request_id, 409)
     assert "being dialled" in reply.response["message"]

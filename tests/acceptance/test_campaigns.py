@@ -114,7 +114,7 @@ async def test_a_stop_lets_go_of_whom_it_rings_and_dials_nobody_any_more(stack):
     async def all_ring():
         return (await campaign.progress(stack.api, campaign_id))["under_way"] == 3
 
-    await eventually(all_ring, within=15, what="three calls under way")
+    await eventually(all_ring, within=60, what="three calls under way")
     reply = await stack.api.post("/stop_campaign", {"campaign_id": f" {campaign_id} "})
     assert reply.expect().response == {"message": " campaign stopped successfully", "success": "true"}
     over = await campaign.wait_over(stack.api, campaign_id)
@@ -127,7 +127,7 @@ async def test_a_stop_lets_go_of_whom_it_rings_and_dials_nobody_any_more(stack):
 
 
 async def test_paused_it_dials_nobody_and_resumed_it_goes_on(stack):
-    first, second = numbers.ending("3002"), numbers.plain()
+    first, second = numbers.ending("3006"), numbers.plain()
     list_id = await campaign.contact_list(stack.api, first, second)
     campaign_id = await campaign.create(
         stack.api, list_id, max_concurrent="1", announcement_text="a long text that takes its time to be said"
@@ -136,7 +136,7 @@ async def test_paused_it_dials_nobody_and_resumed_it_goes_on(stack):
     async def under_way():
         return (await campaign.progress(stack.api, campaign_id))["under_way"] == 1
 
-    await eventually(under_way, within=15, what="a call under way")
+    await eventually(under_way, within=60, what="a call under way")
     paused = (await stack.api.post(f"/api/campaigns/{campaign_id}/pause", {})).expect().response["campaign"]
     assert (paused["status"], paused["campaign_status"]) == ("paused", "2")
     (await stack.api.post(f"/api/campaigns/{campaign_id}/pause", {})).expect(409)
@@ -206,14 +206,14 @@ async def test_the_documents_example_as_it_is_printed(stack):
 
 async def test_a_recorded_file_is_heard_as_often_as_asked(stack):
     number = numbers.ending(numbers.SILENT)
-    (await stack.api.request("PUT", "/api/objects/announcement.wav", body=tone(0.5))).expect()
+    (await stack.api.request("PUT", "/api/objects/announcement.wav", body=tone(1.0))).expect()
     list_id = await campaign.contact_list(stack.api, number)
     recorded = {"dynamic_announcement": "0", "recorded_filename": "announcement.wav", "announcement_text": ""}
     campaign_id = await campaign.create(stack.api, list_id, repeat="2", **recorded)
     await campaign.wait_over(stack.api, campaign_id)
     assert (await campaign.cdrs(stack.api, campaign_id))[0]["dial_status"] == "ANSWER"
     heard = (await stack.callee(number)).samples
-    assert 0.7 < audio.tone_seconds(heard, 1000) < 1.3
+    assert 1.2 < audio.tone_seconds(heard, 1000) < 2.6
 
 
 def tone(seconds):
@@ -319,12 +319,12 @@ async def test_type_1_connects_to_a_phone_and_keeps_the_ledger(stack):
             live = await stack.api.calls()
             return [call for call in live if (call["campaign_id"], call["state"]) == (campaign_id, "talking")] or None
 
-        await eventually(talking, within=30, what="a conversation")
+        await eventually(talking, within=60, what="a conversation")
 
         async def hearing():
             return audio.tone_present(incoming.heard, numbers.tone_hz(contact), min_seconds=0.1)
 
-        await eventually(hearing, within=30, what="the contact at the phone")
+        await eventually(hearing, within=60, what="the contact at the phone")
         await incoming.hang_up()
         over = await campaign.wait_over(stack.api, campaign_id)
     assert audio.tone_present(incoming.heard, numbers.tone_hz(contact), min_seconds=0.1)
@@ -349,7 +349,7 @@ async def test_nobody_there_is_an_abandoned_call_and_the_hard_stop(stack):
         found = await campaign.progress(stack.api, campaign_id)
         return found if found["status"] == "paused" else None
 
-    found = await eventually(paused, within=30, what="hard stop")
+    found = await eventually(paused, within=60, what="hard stop")
     assert (found["reason"], found["done"]) == ("abandonment", 1)
     assert found["abandonment"]["abandoned"] == 1
     (await stack.api.post(f"/api/campaigns/{campaign_id}/resume", {})).expect(409)

@@ -48,7 +48,7 @@ async def read(stack, which):
     return (await stack.api.get(f"/Api/InstantCall{path}")).expect(200).json
 
 
-async def over(stack, which, within=30):
+async def over(stack, which, within=60):
     async def look():
         found = await read(stack, which)
         return found if found["Status"] in OVER else None
@@ -96,7 +96,7 @@ async def test_busy_is_tried_again_and_unallocated_is_not(stack):
     async def heard() -> bool:
         return len(stack.calls_of(busy)) == 3
 
-    await eventually(heard, within=10, what="three tries of the busy number")
+    await eventually(heard, within=60, what="three tries of the busy number")
     assert len(stack.calls_of(nobody)) == 1
 
 
@@ -154,7 +154,7 @@ async def test_one_that_is_dialled_can_be_ended(stack):
     async def calling() -> bool:
         return (await read(stack, made["Id"]))["Status"] == "Calling"
 
-    await eventually(calling, within=10, what="Calling")
+    await eventually(calling, within=60, what="Calling")
     (await stack.api.request("DELETE", f"/api/instantcall/{made['Id']}")).expect(200)
     assert (await over(stack, made["Id"]))["Status"] == "Cancelled"
 

@@ -51,7 +51,7 @@ async def test_what_was_uploaded_is_heard(stack, kind, filename):
         call = await stack.api.wait_state(request_id, "talking")
         await stack.ari.play(leg_of(call, "agent")["channel_id"], made["media_uri"])
 
-    done = await click_to_call(stack.api, stack, customer=numbers.ending("3003"), then=play)
+    done = await click_to_call(stack.api, stack, customer=numbers.ending("3006"), then=play)
     assert audio.tone_present(done.agent.samples, HZ, min_seconds=1.0, share=0.2), done.story
 
 

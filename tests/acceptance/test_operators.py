@@ -28,7 +28,7 @@ class Ami:
     async def ask(self, **headers):
         """Send the operator's event; the answer with its id."""
         self.send(Action="UserEvent", UserEvent="Trunkline", **headers)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 raw = (await self.reader.readuntil(b"\r\n\r\n")).decode()
                 message = dict(line.split(": ", 1) for line in raw.strip().split("\r\n") if ": " in line)

@@ -43,7 +43,7 @@ async def sequence(stack, seed, steps):
     """One call with its controls; its request id."""
     dice = random.Random(seed)
     request_id = await stack.api.click2call(numbers.plain(), numbers.plain())
-    await stack.api.wait_state(request_id, "talking", within=30)
+    await stack.api.wait_state(request_id, "talking", within=60)
     said = []
     for _ in range(steps):
         body = random_control(dice)
@@ -52,11 +52,11 @@ async def sequence(stack, seed, steps):
         assert reply.status in ANSWERS, f"seed {seed}: {reply.body!r}\n{said}\n{await stack.api.story(request_id)}"
         await asyncio.sleep(dice.random() * 0.4)  # the length of the talk
     assert (await stack.api.hang_up(request_id)).status in (200, 409)
-    call = await stack.api.wait_ended(request_id, within=30)
+    call = await stack.api.wait_ended(request_id, within=60)
     wanted = 1 + sum(leg["role"] == "target" for leg in call["legs"])
     rows = await eventually(
         lambda: _rows(stack, request_id, wanted),
-        within=10,
+        within=60,
         what=f"{wanted} CDRs",
         tell=lambda: stack.api.story(request_id),
     )
@@ -66,7 +66,7 @@ async def sequence(stack, seed, steps):
     for row in rows:
         assert row["billsec"] <= row["call_duration"] + 0.01, f"seed {seed}: {row}"
     placed = [leg for leg in call["legs"] if leg["channel"]]
-    cel = dict(await stack.ended_channels(*(leg["channel_id"] for leg in placed), within=10))
+    cel = dict(await stack.ended_channels(*(leg["channel_id"] for leg in placed), within=60))
     for leg in placed:
         assert (leg["answered_at"] is None) == (cel[leg["channel_id"]].answered_at is None), f"seed {seed}: {leg}"
     return request_id

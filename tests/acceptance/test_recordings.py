@@ -16,11 +16,11 @@ SIDES = {"both": ("agent", "customer"), "on": ("agent", "customer"), "agent": ("
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def recorded(stack):
-    """A conversation of three seconds with each option, and with none."""
+    """A conversation of six seconds with each option, and with none."""
     options = [*SIDES, "off", None]
     fields = [{"recording_option": option} if option else {} for option in options]
     done = await asyncio.gather(
-        *(click_to_call(stack.api, stack, customer=numbers.ending("3003"), **each) for each in fields)
+        *(click_to_call(stack.api, stack, customer=numbers.ending("3006"), **each) for each in fields)
     )
     return dict(zip(options, done, strict=True))
 
@@ -46,7 +46,7 @@ async def test_each_side_is_in_its_own_channel(recorded, sound, option):
 @pytest.mark.parametrize("option", SIDES)
 async def test_it_is_as_long_as_the_conversation(recorded, sound, option):
     for channel in sound[option]:
-        assert abs(audio.duration(channel) - recorded[option].cdr["billsec"]) < 1.5
+        assert abs(audio.duration(channel) - recorded[option].cdr["billsec"]) < 3
 
 
 async def test_both_sides_are_in_step(recorded, sound):
@@ -55,7 +55,7 @@ async def test_both_sides_are_in_step(recorded, sound):
         left, right = sound[option]
         assert len(left) == len(right)
         begins = [_first_sound(channel) for channel in (left, right)]
-        assert abs(begins[0] - begins[1]) < 0.6, begins
+        assert abs(begins[0] - begins[1]) < 1.5, begins
 
 
 @pytest.mark.parametrize("option", ["off", None])

@@ -34,7 +34,7 @@ async def a_blind_refer(stack, phones):
     call = await talk(stack.api, one, two)
     agent, customer = call.agent, call.customer
     assert await agent.call.refer("19005551234") == 202
-    await eventually(lambda: _told(agent, 603), within=5, what="refusal", tell=lambda: _tell(stack, call, agent))
+    await eventually(lambda: _told(agent, 603), within=60, what="refusal", tell=lambda: _tell(stack, call, agent))
     at_agent, at_customer = await hear(agent, customer)
     assert has(at_agent, customer.tone)
     assert has(at_customer, agent.tone)
@@ -45,6 +45,7 @@ async def a_blind_refer(stack, phones):
     at_customer, at_target = await hear(customer, target)
     assert has(at_customer, target.tone)
     assert has(at_target, customer.tone)
+    await eventually(lambda: _told(agent, 200), within=60, what="success", tell=lambda: _tell(stack, call, agent))
     assert agent.call.notified[-1] == 200
     await agent.call.over()
     await target.call.hang_up()
@@ -85,7 +86,7 @@ async def an_attended_refer_makes_one_of_two_calls(stack, phones):
     await target.call.hang_up()
     await customer.call.over()
     await stack.api.wait_ended(call.request_id)
-    first, merged = await eventually(lambda: _rows(stack, call.request_id, 2), within=5, what="2 CDRs")
+    first, merged = await eventually(lambda: _rows(stack, call.request_id, 2), within=60, what="2 CDRs")
     assert (first["dialed_number"], merged["dialed_number"]) == (two.extension, three.extension)
     assert merged["billsec"] > LISTEN
 

@@ -86,12 +86,12 @@ async def test_without_an_agent_the_destination_is_never_called(stack, by_agent,
 
 
 async def test_one_who_rang_for_ever_was_rung_as_long_as_the_account_says(by_destination, by_agent):
-    for leg, patience in ((by_destination["0000"].leg("customer"), 3), (by_agent["0000"].leg("agent"), 2)):
+    for leg, patience in ((by_destination["0000"].leg("customer"), 6), (by_agent["0000"].leg("agent"), 5)):
         assert leg["ringing_at"] is not None
         assert leg["hangup_by"] == "engine"
         assert leg["answered_at"] is None
         rang = seconds_between(leg["created_at"], leg["ended_at"])
-        assert patience - 0.2 < rang < patience + 2
+        assert patience - 0.2 < rang < patience + 20, "30 and 45 s without the account's word"
 
 
 async def test_a_packet_eater_did_not_ring(by_destination):

@@ -28,7 +28,7 @@ async def test_hooks_hear_of_a_room_in_order(stack, receiver, subscribe):  # noq
         found = [each for _, _, each, _ in receiver.got if each["data"].get("room_id") == room]
         return found if "room.left" in [each["type"] for each in found] else None
 
-    found = await eventually(look, within=25, what="room.left")
+    found = await eventually(look, within=60, what="room.left")
     assert [each["type"] for each in found] == TOLD
     sequence = [each["data"]["sequence"] for each in found]
     assert sequence == sorted(sequence)

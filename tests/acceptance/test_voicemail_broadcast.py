@@ -108,7 +108,7 @@ async def broadcast(stack, end, *, api=None, **changes):
     async def records():
         return await api.cdrs(request_id)
 
-    return number, call, await eventually(records, within=5, what="CDRs")
+    return number, call, await eventually(records, within=60, what="CDRs")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -140,7 +140,7 @@ async def done(stack, media):
     async def all_told():
         return "recording.ready" in [kind for kind, request_id, _ in receiver.told if request_id == about]
 
-    await eventually(all_told, within=15, what="notifications")
+    await eventually(all_told, within=60, what="notifications")
     made["told"] = receiver
     yield made
     await receiver.runner.cleanup()
@@ -233,7 +233,7 @@ async def test_the_second_call_forces_the_mailbox(stack, done):
     async def both():
         return len(stack.calls_of(number)) == 2
 
-    await eventually(both, within=5, what="both calls at the simulator")
+    await eventually(both, within=60, what="both calls at the simulator")
     assert sorted(kept.answered for kept in stack.calls_of(number)) == [False, True]
     heard = await stack.callee(number)
     assert audio.tone_present(heard.samples, HZ, min_seconds=1)
@@ -376,7 +376,7 @@ async def test_it_ends_with_the_engine_and_nobody_is_called_again(stack, media):
         ringing, playing = [await stack.api.call(each) for each in ids]
         return len(ringing["legs"]) == 2 and playing["step"] == "message"
 
-    await eventually(under_way, within=40, what="two calls under way")
+    await eventually(under_way, within=60, what="two calls under way")
     pid = stack.kill("engine")
     await stack.wait_ready(but=pid)
     for request_id, legs, result in zip(ids, (2, 1), ("not_left", "partly_left"), strict=True):

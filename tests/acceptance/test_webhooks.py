@@ -1,13 +1,12 @@
 """Web hooks of real calls: what a receiver is told, when, and that it can believe it."""
 
-import asyncio
 import json
 
 import pytest
 import pytest_asyncio
 
 from engine.testkit import numbers
-from engine.testkit.client import new_key
+from engine.testkit.client import at, new_key, seconds_between
 from engine.testkit.poll import eventually
 from tests.acceptance.conversations import click_to_call
 from tests.receiver import Receiver
@@ -49,7 +48,7 @@ async def subscribe(stack, receiver):
         await api.request("DELETE", f"/api/webhooks/{webhook_id}")
 
 
-async def told(receiver, request_id, *, until, within=10.0):
+async def told(receiver, request_id, *, until, within=60.0):
     """(type, sequence) of what was told about the call, once ``until`` was."""
 
     async def look():
@@ -93,7 +92,7 @@ async def test_a_conversation_is_told_from_beginning_to_end(stack, receiver, sub
         "ANSWER",
         done.customer_number,
     )
-    await eventually(lambda: _are(seen, "cdrs", "recording"), within=2, what="answers of the receiver's own requests")
+    await eventually(lambda: _are(seen, "cdrs", "recording"), within=60, what="answers of the receiver's own requests")
     assert [cdr["request_id"] for cdr in seen["cdrs"]] == [done.request_id]
     assert seen["recording"].status == 200
 
@@ -155,7 +154,7 @@ async def test_a_refused_request_has_a_beginning_and_an_end(stack, receiver, sub
     async def look():
         return len(receiver.got) == 2
 
-    await eventually(look, within=5, what="two messages")
+    await eventually(look, within=60, what="two messages")
     assert [body["type"] for _, _, body, _ in receiver.got] == ["call.created", "call.ended"]
     assert receiver.got[1][2]["data"]["end_reason"] == "gate"
 
@@ -167,7 +166,7 @@ async def test_a_call_that_is_cancelled_while_the_receiver_is_slow(stack, receiv
     request_id = await stack.api.click2call(numbers.plain(), numbers.ending(numbers.RINGS_FOR_EVER))
     await stack.api.wait_leg(request_id, "customer", "ringing")
     (await stack.api.hang_up(request_id)).expect()
-    await stack.api.wait_ended(request_id, 5)
+    await stack.api.wait_ended(request_id, 60)
     assert len(receiver.got) == 1
     receiver.hold.set()
     events = await told(receiver, request_id, until="call.ended")
@@ -184,14 +183,13 @@ async def test_a_failed_delivery_is_in_the_log_and_is_tried_again_after_five_sec
         page = (await stack.api.get(f"/api/webhooks/{webhook_id}/deliveries?state=waiting")).expect().response
         return next((each for each in page["deliveries"] if each["status"]), None)
 
-    entry = await eventually(failed, within=10, what="failed delivery in the log")
+    entry = await eventually(failed, within=60, what="failed delivery in the log")
     assert (entry["request_id"], entry["attempts"], entry["status"]) == (request_id, 1, 302)
     assert "redirects are not followed" in entry["error"]
     assert entry["next_attempt_at"] > entry["last_attempt_at"]
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await eventually(lambda: _count(receiver, 2), within=8, what="second attempt")
-    assert loop.time() - began > 3
+    await eventually(lambda: _count(receiver, 2), within=60, what="second attempt")
+    assert receiver.at[1] >= at(entry["next_attempt_at"]).timestamp() - 0.1
+    assert seconds_between(entry["last_attempt_at"], entry["next_attempt_at"]) > 3
     first, second = receiver.got
     assert first[1]["webhook-id"] == second[1]["webhook-id"]
     assert receiver.verified(secret)[0] == receiver.verified(secret)[1]
@@ -211,7 +209,7 @@ async def test_the_command_line(stack, receiver):
     log = json.loads(await stack.trunkline("webhooks", "deliveries", made["id"], "--json"))
     assert [(each["type"], each["state"]) for each in log] == [("webhook.test", "delivered")]
     await stack.trunkline("webhooks", "redeliver", str(log[0]["id"]))
-    await eventually(lambda: _count(receiver, 2), within=5, what="the message again")
+    await eventually(lambda: _count(receiver, 2), within=60, what="the message again")
     shown = (await stack.trunkline("webhooks", "secret", account)).strip()
     assert shown == (await stack.api.get("/api/webhook_secret")).response["secret"]
     await stack.trunkline("webhooks", "remove", made["id"])

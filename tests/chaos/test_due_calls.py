@@ -54,7 +54,7 @@ async def test_instant_calls_in_flight_are_dialled_once(stack):
 
 async def test_what_was_claimed_by_a_killed_engine_is_dialled_by_the_next(stack):
     """Due within the moments that an engine looks ahead, so that the kill finds some of them in its hands."""
-    bodies = [fields(agent_number=ending(BUSY), scheduled_at=wall(5)) for _ in range(10)]
+    bodies = [fields(agent_number=ending(BUSY), scheduled_at=wall(8)) for _ in range(10)]
     replies = await asyncio.gather(*(stack.api.post("/api/callback", each) for each in bodies))
     request_ids = [each.expect(200).response["request_id"] for each in replies]
 

@@ -54,7 +54,7 @@ async def test_a_bridged_pair_keeps_talking_and_both_sides_are_recorded_to_the_e
     async def adopted() -> bool:
         return "call.adopted" in [event["type"] for event in await stack.api.events(request_id)]
 
-    await eventually(adopted, within=30, what="adoption in the timeline")
+    await eventually(adopted, within=60, what="adoption in the timeline")
     await stack.api.hang_up(request_id)
     (call,) = await truth.all_hold(stack, [request_id])
     heard = await stack.callee(agent)
@@ -64,7 +64,7 @@ async def test_a_bridged_pair_keeps_talking_and_both_sides_are_recorded_to_the_e
 
 
 async def test_a_party_that_hangs_up_while_no_engine_runs_ends_the_call(stack):
-    request_id = await stack.api.click2call(plain(), ending("3001"))
+    request_id = await stack.api.click2call(plain(), ending("3005"))
     await stack.api.wait_state(request_id, "talking")
     customer = next(
         leg["channel_id"] for leg in (await stack.api.call(request_id))["legs"] if leg["role"] == "customer"
@@ -78,7 +78,7 @@ async def test_a_party_that_hangs_up_while_no_engine_runs_ends_the_call(stack):
 
 
 async def test_a_call_that_is_being_hung_up_ends_once(stack):
-    request_id = await stack.api.click2call(plain(), ending("3001"))
+    request_id = await stack.api.click2call(plain(), ending("3005"))
     await stack.api.wait_state(request_id, "talking")
     await stack.api.hang_up(request_id)
     await killed(stack)
@@ -111,6 +111,6 @@ async def test_forty_calls_in_every_phase_and_one_kill(stack):
                 await stack.api.hang_up(request_id)
         return not set(live) & set(request_ids)
 
-    await eventually(all_over, within=60, what="end of all calls", every=0.2)
+    await eventually(all_over, within=120, what="end of all calls", every=0.2)
     calls = await truth.all_hold(stack, request_ids)
     assert {call["end_reason"] for call in calls} <= {"completed", "engine_restart"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -25,25 +26,36 @@ async def ready(stack: Stack) -> None:
     await eventually(look, within=60, what="ready engine", every=0.05)
 
 
-async def traffic(stack: Stack, seconds: float, per_second: float) -> tuple[list[str], int]:
-    """Calls at a steady pace; (request ids of those taken, how many were refused with 503)."""
-    taken, refused = [], 0
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    for n, last in zip(itertools.count(), itertools.cycle(ENDINGS), strict=False):
-        due = began + n / per_second
-        if due > began + seconds:
-            return taken, refused
-        await asyncio.sleep(max(0, due - loop.time()))
+@dataclass
+class Traffic:
+    """Calls at a steady pace, for ``seconds`` and until ``enough`` is set."""
+
+    seconds: float
+    per_second: float
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: list[str] = field(default_factory=list)
+    """Request ids."""
+    refused: int = 0
+    """With 503."""
+
+    async def run(self, stack: Stack) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for n, last in zip(itertools.count(), itertools.cycle(ENDINGS), strict=False):
+            if loop.time() >= began + self.seconds and self.enough.is_set():
+                return
+            await asyncio.sleep(max(0, began + n / self.per_second - loop.time()))
+            await self._call(stack, last)
+
+    async def _call(self, stack: Stack, last: str) -> None:
         body = {"agent_number": plain(), "destination_number": ending(last), "caller_id": "15168148111"}
         reply = await stack.api.post("/api/click2call", body)
         if reply.status == 200:
-            taken.append(reply.response["request_id"])
+            self.taken.append(reply.response["request_id"])
         else:
             reply.expect(503)
             assert int(reply.headers["Retry-After"]) > 0
-            refused += 1
-    raise AssertionError
+            self.refused += 1
 
 
 async def some_talk(stack: Stack) -> None:
@@ -53,45 +65,56 @@ async def some_talk(stack: Stack) -> None:
     await eventually(look, within=60, what="a conversation", every=0.05)
 
 
-async def cut(proxy, seconds: float) -> None:
-    await proxy.cut()
-    await asyncio.sleep(seconds)
-    await proxy.restore()
+async def cut(stack: Stack, proxy, seconds: float, traffic: Traffic, *, refuses: bool) -> None:
+    """While somebody talks; for so long, and until a call was refused where one must be."""
+
+    async def felt() -> bool:
+        return traffic.refused > 0 or not refuses
+
+    try:
+        await some_talk(stack)
+        await proxy.cut()
+        await asyncio.sleep(seconds)
+        await eventually(felt, within=60, what="a refused call")
+    finally:
+        await proxy.restore()
+        traffic.enough.set()
+
+
+async def talks(stack: Stack, count: int) -> list[str]:
+    """Request ids of conversations that end by themselves, long after all have begun."""
+
+    async def talk() -> str:
+        request_id = await stack.api.click2call(plain(), ending("3006"))
+        await stack.api.wait_state(request_id, "talking")
+        return request_id
+
+    return list(await asyncio.gather(*(talk() for _ in range(count))))
 
 
 @pytest.mark.parametrize("away", [2.0, pytest.param(5.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize("line", ["ari", "ami"])
 async def test_a_link_to_asterisk_is_cut_under_traffic(stack: Stack, lines: Lines, line: str, away: float):
-    calls, _ = await asyncio.gather(
-        traffic(stack, away + 3, 5), _cut_while_some_talk(stack, getattr(lines, line), away)
-    )
-    taken, refused = calls
+    traffic = Traffic(away + 3, 5)
+    proxy = getattr(lines, line)
+    await asyncio.gather(traffic.run(stack), cut(stack, proxy, away, traffic, refuses=line == "ari"))
     await ready(stack)
-    await truth.all_hold(stack, taken)
-    assert (refused > 0) == (line == "ari"), "calls need ARI, and only ARI"
-
-
-async def _cut_while_some_talk(stack: Stack, proxy, seconds: float) -> None:
-    await some_talk(stack)
-    await cut(proxy, seconds)
+    await truth.all_hold(stack, traffic.taken)
+    assert (traffic.refused > 0) == (line == "ari"), "calls need ARI, and only ARI"
 
 
 @pytest.mark.parametrize("away", [4.0, pytest.param(30.0, marks=pytest.mark.long)])
 async def test_postgresql_is_away_under_traffic(stack: Stack, lines: Lines, away: float):
-    calls, _ = await asyncio.gather(
-        traffic(stack, away + 3, 5), asyncio.create_task(_cut_while_some_talk(stack, lines.postgres, away))
-    )
-    taken, refused = calls
+    traffic = Traffic(away + 3, 5)
+    await asyncio.gather(traffic.run(stack), cut(stack, lines.postgres, away, traffic, refuses=True))
     await ready(stack)
-    await truth.all_hold(stack, taken)
-    assert refused > 0
+    await truth.all_hold(stack, traffic.taken)
+    assert traffic.refused > 0
 
 
 async def test_the_engine_is_killed_while_postgresql_is_away(stack: Stack, lines: Lines):
     """What was in the spool alone is in PostgreSQL afterwards."""
-    taken = [await stack.api.click2call(plain(), ending("3002")) for _ in range(5)]
-    for request_id in taken:
-        await stack.api.wait_state(request_id, "talking")
+    taken = await talks(stack, 5)
     await lines.postgres.cut()
     await truth.nothing_left(stack)
     pid = stack.kill("engine")
@@ -102,10 +125,13 @@ async def test_the_engine_is_killed_while_postgresql_is_away(stack: Stack, lines
 
 
 async def test_asterisk_is_killed_under_traffic(stack: Stack):
-    running = asyncio.create_task(traffic(stack, 5, 4))
+    traffic = Traffic(5, 4)
+    running = asyncio.create_task(traffic.run(stack))
     await some_talk(stack)
     pid = stack.kill("asterisk")
-    taken, _ = await running
+    traffic.enough.set()
+    await running
+    taken = traffic.taken
     await stack.wait_ready(name="asterisk", but=pid)
     await ready(stack)
     await truth.all_ended(stack, taken)
@@ -134,9 +160,7 @@ async def test_a_call_that_dies_with_engine_and_asterisk_ended_when_they_did(sta
 
 
 async def test_postgresql_is_killed(stack: Stack):
-    taken = [await stack.api.click2call(plain(), ending("3003")) for _ in range(3)]
-    for request_id in taken:
-        await stack.api.wait_state(request_id, "talking")
+    taken = await talks(stack, 3)
     pid = stack.kill("postgres")
     await truth.nothing_left(stack)
     await stack.wait_ready(name="postgres", but=pid)
@@ -153,7 +177,7 @@ async def test_calls_that_asterisk_never_saw_are_placed_when_it_is_back(stack: S
     taken = [answer for answer in answers if isinstance(answer, str)]
     await stack.wait_ready(name="asterisk", but=pid)
     await ready(stack)
-    await truth.all_ended(stack, taken, within=30)
+    await truth.all_ended(stack, taken, within=60)
     await truth.nothing_left(stack)
     for request_id in taken:
         call = await stack.api.call(request_id)

@@ -10,7 +10,7 @@ from tests.acceptance import room_calls as rooms
 
 pytestmark = [pytest.mark.usefixtures("no_leaks"), pytest.mark.asyncio(loop_scope="session")]
 
-A, B = 620.0, 1180.0
+A, B = 890.0, 1180.0
 
 
 async def test_members_stay_and_the_room_goes_on(stack):
