@@ -408,6 +408,43 @@ async def test_a_lane_that_is_not_fed_is_hungry(table: PgDue, sql: asyncpg.Conne
     assert (len(claims.calls), claims.hungry, claims.drained) == (2, [lane], [])
 
 
+CAMPAIGN = """
+WITH list AS (
+    INSERT INTO contact_lists (id, account, name, contacts, last_id) VALUES ('LS0000000001', 'account_1', 'all', 1200, 1200) RETURNING n
+), contacts AS (
+    INSERT INTO contacts (list, id, number) SELECT n, k, '9198' || lpad(k::text, 8, '0') FROM list, generate_series(1, 1200) AS k
+), lane AS (
+    INSERT INTO due_lanes (lane, account, fed, per_minute) VALUES ('CM0000000001', 'account_1', false, 60)
+)
+INSERT INTO campaigns (id, account, name, type, list_id, list, caller_id, announcement, starts_at, ends_at, time_zone,
+                       calls_per_minute, max_retries, retry_seconds, retry_on)
+SELECT 'CM0000000001', 'account_1', 'x', 0, 'LS0000000001', n, '1', '{}', now(), now() + interval '1 day', 'UTC', 60, 0, 1, '{}' FROM list
+"""
+
+
+async def test_who_was_put_off_is_not_in_the_way_of_the_next_contacts(sql: asyncpg.Connection) -> None:
+    await sql.execute(CAMPAIGN)
+    feed, lane = "SELECT campaign_feed($1, 500)", "CM0000000001"
+    assert [await sql.fetchval(feed, lane), await sql.fetchval(feed, lane)] == [500, 0]
+    put_off = now() + timedelta(hours=14)
+    await sql.execute("UPDATE due_calls SET due_at = $1 WHERE contact_id <= 400", put_off)
+    assert await sql.fetchval(feed, lane) == 500
+    ahead = "SELECT extract(epoch FROM max(due_at) - min(due_at))::float8, min(due_at) FROM due_calls WHERE contact_id > 500"
+    spread, first = await sql.fetchrow(ahead)
+    assert spread == pytest.approx(499 * 0.8, abs=0.01), "a little faster than one a second"
+    assert first < now() + timedelta(seconds=500 * 0.8), "right after those before them"
+    assert await sql.fetchval(feed, lane) == 0, "enough for now"
+    assert await sql.fetchval("SELECT campaign_pace('account_1', $1, 600, NULL)", lane) == "done"
+    later = await sql.fetch("SELECT contact_id, due_at FROM due_calls WHERE due_at > now() ORDER BY contact_id")
+    assert [(row["contact_id"], row["due_at"]) for row in later] == [(n, put_off) for n in range(1, 401)]
+    await sql.execute("UPDATE due_calls SET state = 'done', result = 'BUSY', ended_at = now() WHERE contact_id > 400")
+    assert [await sql.fetchval(feed, lane), await sql.fetchval(feed, lane)] == [200, 0]
+    assert await sql.fetchval(
+        "SELECT max(due_at) < now() + interval '30 seconds' FROM due_calls WHERE contact_id > 1000"
+    )
+    assert await sql.fetchval("SELECT fed FROM due_lanes WHERE lane = $1", lane)
+
+
 async def test_a_lane_closed_by_its_schedule_sleeps(table: PgDue, sql: asyncpg.Connection) -> None:
     day = (now() + timedelta(days=3)).strftime("%a").lower()
     await campaign(sql, 3, rules=f'{{"schedule": {{"{day}": ["09:00-17:00"]}}}}')
