@@ -107,6 +107,17 @@ def opening(rules: Rules, number: str, after: datetime) -> datetime | None:
     return next((each for each in sorted(starts) if each > after and open_at(rules, number, each)), None)
 
 
+def closed_until(rules: Rules, numbers: Mapping[int, str], at: datetime) -> dict[int, datetime]:
+    """Those that may not be called at that instant, and when they may; after the days that can be seen when not in them."""
+    openings: dict[tuple[ZoneInfo, ...], datetime] = {}
+    closed = {key: number for key, number in numbers.items() if not open_at(rules, number, at)}
+    for number in closed.values():
+        zones = _zones(rules, number)
+        if zones not in openings:
+            openings[zones] = opening(rules, number, at) or at + timedelta(days=LOOK)
+    return {key: openings[_zones(rules, number)] for key, number in closed.items()}
+
+
 def _zones(rules: Rules, number: str) -> tuple[ZoneInfo, ...]:
     if rules.callee_zone:
         return zones_of(number)

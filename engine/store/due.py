@@ -11,8 +11,8 @@ from typing import Any
 import asyncpg
 
 from engine.calls.events import Event, Kind
-from engine.dialer import pace, scheduled
-from engine.dialer.lanes import Lane, Serving, lane_of
+from engine.dialer import pace, scheduled, windows
+from engine.dialer.lanes import BATCH, Lane, Serving, Want, lane_of
 from engine.dialer.port import Claimed, Claims, Due, NewDue, Placed, Rules, account_lane
 from engine.store import rows
 from engine.store.entry import encode
@@ -143,15 +143,14 @@ class PgDue:
         wanted = [serving.want(lane, flying[lane.name]["of_lane"], flying[lane.name]["of_account"]) for lane in lanes]
         counts = [len(want.instants) for want in wanted]
         untils = [want.until for want in wanted]
-        taken = await connection.fetch(query("due_take"), names, counts, untils, engine) if any(counts) else []
+        found = await connection.fetch(query("due_take"), names, counts, untils, engine) if any(counts) else []
         now = lanes[0].now
+        taken = {want.lane.name: await self._open(connection, want, found) for want in wanted}
         soon = now + timedelta(seconds=60)
         left = {row["lane"]: row for row in await connection.fetch(query("due_left"), names, soon, LOW, accounts)}
         claimed: list[Claimed] = []
         for want in wanted:
-            mine = sorted(
-                (row for row in taken if row["lane"] == want.lane.name), key=lambda row: (row["due_at"], row["id"])
-            )
+            mine = taken[want.lane.name]
             claimed += _claimed(mine, want.instants, want.lane.rules, now)
             want.took(len(mine), left[want.lane.name])
         await connection.execute(
@@ -167,6 +166,23 @@ class PgDue:
             drained=[w.lane.name for w in wanted if w.drained],
             again=min(LONGEST, *(want.again for want in wanted)),
         )
+
+    async def _open(
+        self, connection: asyncpg.Connection, want: Want, taken: Sequence[asyncpg.Record]
+    ) -> list[asyncpg.Record]:
+        """Those of the lane, in their order, but for numbers that may not be called at this hour: they are put off, with
+        such as follow them, so that they use up neither instants nor turns."""
+        lane = want.lane
+        mine = sorted((row for row in taken if row["lane"] == lane.name), key=lambda row: (row["due_at"], row["id"]))
+        if not (lane.rules.callee_zone and lane.rules.schedule):
+            return mine
+        closed = windows.closed_until(lane.rules, {row["id"]: row["number"] for row in mine}, lane.now)
+        if closed:
+            rows = await connection.fetch(query("due_following"), lane.name, want.until, BATCH)
+            following = windows.closed_until(lane.rules, {row["id"]: row["number"] for row in rows}, lane.now)
+            put_off = closed | following
+            await connection.execute(query("due_put_off"), list(put_off), list(put_off.values()))
+        return [row for row in mine if row["id"] not in closed]
 
     async def place(self, engine: str, claimed: Claimed, call: NewCall, server: str) -> Placed:
         async with self._database.transaction() as connection:

@@ -31,7 +31,9 @@ BEGIN
                               LIMIT p_most / 2) AS found) >= p_most / 2 THEN
         RETURN 0;
     END IF;
-    v_spacing := interval '1 minute' / v_campaign.calls_per_minute * 0.8;
+    -- Where many may be found closed and put off, the open ones are not made to wait between them.
+    v_spacing := CASE WHEN coalesce((v_campaign.rules ->> 'callee_zone')::boolean, false) THEN interval '0'
+                      ELSE interval '1 minute' / v_campaign.calls_per_minute * 0.8 END;
 
     WITH chunk AS MATERIALIZED (
         SELECT id, number, name, fields FROM contacts

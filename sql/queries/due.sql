@@ -44,6 +44,19 @@ FROM picked
 WHERE due.id = picked.id
 RETURNING due.*;
 
+-- name: due_following
+-- The next of a lane ($1) that are due until then ($2), locked: at most $3.
+SELECT id, number FROM due_calls
+WHERE lane = $1 AND state = 'due' AND due_at <= $2
+ORDER BY due_at, id
+LIMIT $3
+FOR UPDATE SKIP LOCKED;
+
+-- name: due_put_off
+UPDATE due_calls SET state = 'due', claimed_by = NULL, claim = NULL, due_at = put.off
+FROM unnest($1::bigint[], $2::timestamptz[]) AS put(id, off)
+WHERE due_calls.id = put.id;
+
 -- name: due_left
 -- When the next of each lane ($1) is due, and how many are due until then ($2): as many as $3, no more is counted.
 SELECT want.lane,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -408,6 +409,28 @@ async def test_a_lane_that_is_not_fed_is_hungry(table: PgDue, sql: asyncpg.Conne
     assert (len(claims.calls), claims.hungry, claims.drained) == (2, [lane], [])
 
 
+async def test_closed_numbers_use_up_no_pace(table: PgDue, sql: asyncpg.Connection) -> None:
+    """It is within an hour of the same time of day in India, and so nowhere in New York."""
+    hour = now().astimezone(ZoneInfo("Asia/Kolkata")).hour
+    spans = [f"{each % 24:02}:00-{each % 24 + 1:02}:00" for each in (hour - 1, hour, hour + 1)]
+    rules = json.dumps({"callee_zone": True, "schedule": dict.fromkeys(DAYS, spans)})
+    await campaign(sql, 40, per_minute=600.0, rules=rules)
+    await sql.execute(
+        "UPDATE due_calls SET number = '1212555' || lpad(contact_id::text, 4, '0') WHERE contact_id <= 30"
+    )
+    assert await claim(table) == []
+    assert await sql.fetchval("SELECT next_at FROM due_lanes") is None, "no instant was taken"
+    put_off = await sql.fetch("SELECT contact_id, due_at FROM due_calls WHERE due_at > now() + interval '1 hour'")
+    assert sorted(row["contact_id"] for row in put_off) == list(range(1, 31))
+    assert max(row["due_at"] for row in put_off) < now() + timedelta(hours=24)
+    found = await claim(table)
+    assert [each.due.contact_id for each in found] == list(range(31, 31 + len(found)))
+    assert found
+    assert [then.after - each.after for each, then in pairwise(found)] == pytest.approx(
+        [0.1] * (len(found) - 1), abs=1e-5
+    )
+
+
 CAMPAIGN = """
 WITH list AS (
     INSERT INTO contact_lists (id, account, name, contacts, last_id) VALUES ('LS0000000001', 'account_1', 'all', 1200, 1200) RETURNING n
@@ -443,6 +466,13 @@ async def test_who_was_put_off_is_not_in_the_way_of_the_next_contacts(sql: async
         "SELECT max(due_at) < now() + interval '30 seconds' FROM due_calls WHERE contact_id > 1000"
     )
     assert await sql.fetchval("SELECT fed FROM due_lanes WHERE lane = $1", lane)
+
+
+async def test_contacts_with_hours_of_their_own_are_fed_without_gaps(sql: asyncpg.Connection) -> None:
+    await sql.execute(CAMPAIGN)
+    await sql.execute("""UPDATE campaigns SET rules = '{"callee_zone": true, "schedule": {}}'""")
+    assert await sql.fetchval("SELECT campaign_feed('CM0000000001', 500)") == 500
+    assert await sql.fetchval("SELECT max(due_at) = min(due_at) FROM due_calls")
 
 
 async def test_a_lane_closed_by_its_schedule_sleeps(table: PgDue, sql: asyncpg.Connection) -> None:

@@ -38,6 +38,7 @@ async def test_claims_go_by_index(dsn: str, *, analyzed: bool) -> None:
     both, account = ["CM0", "CM1"], ["account_1", "account_1"]
     queries: tuple[tuple[str, tuple[Any, ...], str, int], ...] = (
         ("due_take", (both, [20, 5], [now, now], "e9"), "due_calls_due", 100),
+        ("due_following", ("CM0", now, 50), "due_calls_due", 200),
         ("due_left", (both, now, 200, account), "due_calls_due", 500),
         ("due_flying", (both, account), "due_calls_flying", 500),
         ("due_given_back", (None, []), "due_calls_claimed", 500),
