@@ -52,6 +52,8 @@ class PhoneCall:
     request: sip.Message | None = None
     """The INVITE."""
     cseq: int = 1
+    settled: int = 0
+    """CSeq of the last INVITE of ours that had its final answer; one that comes again is acknowledged, and no news."""
 
     @property
     def heard(self) -> Samples:
@@ -242,6 +244,9 @@ class Phone(asyncio.DatagramProtocol):
             return
         if reply.status >= 200:
             self._acknowledge(call, reply)
+            if call.settled == reply.cseq:
+                return
+            call.settled = reply.cseq
         if reply.status in (401, 407) and call.cseq == 1:
             call.cseq += 1
             self._invite(call, reply["www-authenticate"] or reply["proxy-authenticate"])
@@ -276,14 +281,20 @@ class Phone(asyncio.DatagramProtocol):
                 await self.changed()
         return self.arrived.pop(0)
 
-    async def _take(self, invite: sip.Message) -> None:
-        sound = Sound(self.tone)
-        port = await sound.open("127.0.0.1")
+    def _coming(self, invite: sip.Message) -> PhoneCall:
+        """Known at once: the INVITE may come again, or be cancelled, before there is a port for its sound."""
         caller = sip.user_of(invite["from"])
-        call = PhoneCall(self, caller, invite["call-id"], sound, port, incoming=True, request=invite)
+        call = PhoneCall(self, caller, invite["call-id"], Sound(self.tone), 0, incoming=True, request=invite)
         call.local = f"{invite['to']};tag={secrets.token_hex(5)}"
         call.remote, call.target = invite["from"], sip.uri_of(invite["contact"])
         self.calls[call.call_id] = call
+        return call
+
+    async def _take(self, call: PhoneCall) -> None:
+        call.port = await call.sound.open("127.0.0.1")
+        if call.ended:
+            await call.sound.close()
+            return
         self.arrived.append(call)
         if self.auto is not None and self.auto >= 300:
             self.reject(call, int(self.auto))
@@ -366,7 +377,7 @@ class Phone(asyncio.DatagramProtocol):
             return
         if method == "INVITE":
             if call is None:
-                self._spawn(self._take(request))
+                self._spawn(self._take(self._coming(request)))
             return
         known = method == "OPTIONS" or call is not None
         self._send(sip.answer(request, *((200, "OK") if known else (481, _REASONS[481])), tag=self._tag))

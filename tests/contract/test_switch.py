@@ -232,6 +232,7 @@ async def test_a_bridge_that_several_make_at_once_is_there_for_all_of_them(line:
         await asyncio.gather(*(line.switch.create_bridge(bridge) for _ in range(4)))
         assert [each.id for each in await line.switch.bridges()] == [bridge]
         await line.switch.destroy_bridge(bridge)
+        await line.lists(bridges=0)
 
 
 async def test_early_bridge_carries_the_call_on(line: Line, call: str) -> None:

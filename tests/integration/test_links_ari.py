@@ -248,7 +248,9 @@ async def test_listener_that_fails_costs_nobody_the_link(server: AsteriskServer,
         await switch.create_channel(call, f"PJSIP/15550000000@{TRUNK}", caller_id="")
         await heard.wait(ChannelEntered, call)
         await switch.hangup(call)
+        await heard.wait(ChannelGone, call)
     assert not heard.of(LinkLost)
+    await empty(switch)
     await switch.stop()
 
 
