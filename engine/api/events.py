@@ -7,16 +7,19 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, web
 
+from engine.api.auth import identify, require
 from engine.api.encoding import dumps
 from engine.api.fields import Bad, Field, Kind, Schema, scalar
 from engine.api.route import Answer, Ask, Route
-from engine.errors import InvalidFields, Unavailable
+from engine.errors import Forbidden, InvalidFields, StoreAway, Unauthenticated, Unavailable
 from engine.webhooks.feed import Dropped, FeedEvent, Listener
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a sign of life is sent."""
 PATIENCE = 10.0
 """Seconds that a client may take to read what it was sent."""
+JUDGED_EVERY = 15.0
+"""Seconds after which it is looked again whether the client may listen."""
 _LOOK = 1.0
 """Seconds until a client that has gone is noticed, when nothing happens."""
 _RETRY_MS = 2000
@@ -97,8 +100,11 @@ async def _tell(ask: Ask, client: "_Events | _Socket", listener: Listener, after
         async for past in ask.ctx.feed.missed(listener, after):
             if wanted(past.type, types):
                 await _within(client.send(past))
-    sent = time.monotonic()
+    sent = judged = time.monotonic()
     while not client.gone(ask.http):
+        if time.monotonic() - judged >= JUDGED_EVERY:
+            await _judge(ask)
+            judged = time.monotonic()
         event = await listener.next(_LOOK)
         if event is not None and event.id > (after or 0) and wanted(event.type, types):
             await _within(client.send(event))
@@ -107,6 +113,16 @@ async def _tell(ask: Ask, client: "_Events | _Socket", listener: Listener, after
             await _within(client.beat())
             sent = time.monotonic()
     await client.close(in_order=True)
+
+
+async def _judge(ask: Ask) -> None:
+    """A credential that was revoked or has expired hears no more: it comes back, and is told so. Raises Dropped."""
+    try:
+        require(await identify(ask.ctx, ask.http), "read")
+    except (Unauthenticated, Forbidden):
+        raise Dropped from None
+    except StoreAway:  # nobody knows
+        return
 
 
 async def _within(work: Awaitable[None]) -> None:

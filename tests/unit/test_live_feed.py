@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import WSCloseCode
+from aiohttp import WSCloseCode, WSMsgType
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
@@ -124,6 +124,42 @@ async def test_over_a_websocket(client, world):
     assert [(each["id"], each["type"]) for each in found] == [(1, "call.created"), (2, "call.ended")]
     assert set(found[0]) == {"id", "type", "timestamp", "data"}
     await until(lambda: world.feed.listeners == 0)
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/api/events?after=0"])
+async def test_who_may_not_listen_any_more_is_let_go(client, world, monkeypatch, path):
+    monkeypatch.setattr(events, "JUDGED_EVERY", 0.0)
+    monkeypatch.setattr(events, "_LOOK", 0.01)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = await client.get(path, headers=headers)
+    tell(world, "call.created")
+    assert len(await take(answer, 1)) == 1
+    async with client.ws_connect(path, headers=headers) as socket:
+        await until(lambda: world.feed.listeners == 2)
+        world.tokens.identities.clear()
+        async with asyncio.timeout(30):
+            await answer.content.read()
+            while (message := await socket.receive()).type is WSMsgType.TEXT:
+                pass
+    assert message.data == WSCloseCode.TRY_AGAIN_LATER
+    assert (await client.get(path, headers=headers)).status == 401
+
+
+async def test_a_store_that_is_away_lets_nobody_go(client, world, monkeypatch):
+    asked = []
+
+    async def away(*_):
+        asked.append(None)
+        raise StoreAway("away")
+
+    monkeypatch.setattr(events, "JUDGED_EVERY", 0.0)
+    monkeypatch.setattr(events, "_LOOK", 0.01)
+    monkeypatch.setattr(events, "identify", away)
+    answer = await client.get("/api/events", headers=HEADERS)
+    await until(lambda: len(asked) > 2)
+    tell(world, "call.created")
+    assert len(await take(answer, 1)) == 1
+    answer.close()
 
 
 async def test_silence_has_signs_of_life(client, world, monkeypatch):
