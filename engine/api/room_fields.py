@@ -38,6 +38,10 @@ def _flag(value: Any) -> bool:
 FLAG = Kind(_flag, {"type": "boolean"})
 
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+"""The first and the last moment that Python knows mean infinity to PostgreSQL, and come back without a zone."""
+
+
 def _time(value: Any) -> datetime | str:
     """An empty text stands for none, for what is to be cleared."""
     text = scalar(value).strip()
@@ -48,9 +52,12 @@ def _time(value: Any) -> datetime | str:
     except ValueError:
         raise Bad("must be a time as 2027-01-31T18:00:00Z or 2027-01-31 18:00:00 (UTC)") from None
     try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError:
         raise Bad("is no time") from None
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise Bad(f"must be of the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return at
 
 
 TIME = Kind(_time, {"type": "string", "format": "date-time"})

@@ -1,7 +1,7 @@
 """/api/rooms/{room_id}/…: who is in a room, what is done to them, and what happened."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.api.room_fields import ANNOUNCE, EVENTS, HISTORY, INVITE, MEMBER, MEMBER_ID, MEMBERS, ROOM_ID
@@ -116,11 +116,11 @@ def _after(cursor: str | None) -> tuple[datetime, str] | None:
     at, _, member = cursor.partition("_")
     try:
         found = datetime.fromisoformat(at.replace(" ", "+"))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None or not member:
-        raise InvalidFields({"cursor": "is not one that a page gave"})
-    return found, member
+        if found.tzinfo is not None and member:
+            return found.astimezone(UTC), member
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidFields({"cursor": "is not one that a page gave"})
 
 
 _TEXT, _COUNT = {"type": "string"}, {"type": "integer"}

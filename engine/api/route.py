@@ -10,6 +10,7 @@ from engine.api.fields import Field, Schema
 from engine.calls.account import Account, Identity
 from engine.commands import idempotency
 from engine.commands.context import Context
+from engine.errors import NotFound
 
 
 @dataclass(slots=True)
@@ -34,7 +35,11 @@ class Ask:
         return self.identity.account.account
 
     def path(self, name: str) -> str:
-        return self.http.match_info[name]
+        """Raises NotFound for a text that nothing can be called."""
+        text = self.http.match_info[name]
+        if "\x00" in text:
+            raise NotFound("nothing has such a name")
+        return text
 
     async def key(self, body: Mapping[str, Any] | None = None) -> idempotency.Key | None:
         """The idempotency key, if the request has one. ``body`` stands for an upload's. Raises InvalidFields, StoreAway."""

@@ -351,3 +351,9 @@ async def test_the_feed_tells_of_a_call_and_is_taken_up_again(control, stack, ph
     assert [line.split()[:4:3] for line in shown] == [[str(each["id"]), each["type"]] for each in told[2:4]]
     counts = (await stack.api.get("/api/get_live_call_statistics")).expect().response["result"]
     assert set(counts.values()) == {0}
+
+
+@pytest.mark.parametrize("address", ["%00", "80-5E-C0-AA-BB-01%00", "101%0a", "%ff", "x"])
+async def test_what_no_device_can_be_called_is_unknown(control, address):
+    for method in ("GET", "DELETE"):
+        await control.ask(method, f"{control.devices}/{address}", status=404)

@@ -81,6 +81,7 @@ WRONG_ROOMS = [
     ({"name": "x", "limits": {"max_connected": -1}}, "limits"),
     ({"name": "x", "limits": {"max_duration": "long"}}, "limits"),
     ({"name": "x", "limits": {"date_expiration": "tomorrow"}}, "limits"),
+    ({"name": "x", "limits": {"date_expiration": "0001-01-01 00:00:00"}}, "limits"),
     ({"name": "x", "limits": {"most": 1}}, "limits"),
     ({"name": "x", "limits": []}, "limits"),
     ({"name": "x", "media": {"welcome": "no such sound"}}, "media"),
@@ -108,6 +109,8 @@ async def test_a_room_with_a_wrong_field(stack, body, field):
         ("accesses", {"phone_number": "12"}, "phone_number"),
         ("accesses", {"number": "15557000999"}, "number"),
         ("accesses", {"date_expiration": "2027-13-01"}, "date_expiration"),
+        ("accesses", {"date_expiration": "0001-01-01T00:00:00Z"}, "date_expiration"),
+        ("accesses", {"date_expiration": "9999-12-31T23:59:59.999999Z"}, "date_expiration"),
         ("accesses", {"max_duration": -5}, "max_duration"),
         ("calls", {}, "number"),
         ("calls", {"number": "++1"}, "number"),
@@ -141,7 +144,7 @@ async def test_wrong_questions_to_the_log(stack, known, query):
 
 async def test_a_wrong_cursor_of_the_history(stack, known):
     path = f"/api/rooms/{(await _room(stack, known))['id']}/history"
-    for cursor in ("x", "2027-01-01_x", "_", "2027-01-01T00:00:00Z"):
+    for cursor in ("x", "2027-01-01_x", "_", "2027-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59_x"):
         (await stack.api.get(f"{path}?cursor={cursor}")).expect(422)
 
 
