@@ -16,7 +16,7 @@ from engine.calls.model import Call, created
 from engine.errors import NotFound, StateConflict, StoreAway, Unavailable
 from engine.sessions import scope
 from engine.sessions.inbox import Order
-from engine.sessions.observe import deliver
+from engine.sessions.observe import deliver, leg_of
 from engine.sessions.services import Services
 from engine.sessions.session import Session
 from engine.store.port import CallEvent, NewCall
@@ -67,6 +67,8 @@ class Registry:
         session = self.holder(identifier)
         if session is not None:
             deliver(session, event)
+            if isinstance(event, t.ChannelEntered) and _given_up(session, identifier):
+                self._ghost(event)
         elif identifier in self.early:
             self.early[identifier].append(event)
         elif isinstance(event, t.ChannelEntered):
@@ -96,8 +98,11 @@ class Registry:
             self.early[event.channel.id] = [event]
             self.arrive(self, event)
         elif event.server in self.settled:
-            log.warning("ghost", channel=event.channel.id)
-            self.spawn(self._end_ghost(event.server, event.channel.id), "ghost")
+            self._ghost(event)
+
+    def _ghost(self, event: t.ChannelEntered) -> None:
+        log.warning("ghost", channel=event.channel.id)
+        self.spawn(self._end_ghost(event.server, event.channel.id), "ghost")
 
     async def _end_ghost(self, server: str, channel_id: str) -> None:
         await self.switches[server].hangup(channel_id)
@@ -254,6 +259,12 @@ class Registry:
         for session in list(self.sessions.values()):
             session.stop(scope.ABANDONED)
         return list(self.tasks)
+
+
+def _given_up(session: Session, channel: str) -> bool:
+    """A leg that we called has ended for us before Asterisk had made its channel: the hang-up came too early for it."""
+    leg = leg_of(session, channel)
+    return leg is not None and not leg.alive and ids.request_of(channel) is not None
 
 
 async def _no_such_flow(session: Session, _params: Mapping[str, Any]) -> str | None:

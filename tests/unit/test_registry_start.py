@@ -10,12 +10,14 @@ import pytest
 from engine.calls.account import Account, Limits
 from engine.errors import StoreAway
 from engine.flows.table import FLOWS
+from engine.sessions import scope
 from engine.sessions.registry import Registry
 from engine.sessions.services import Services
 from engine.store.memory import Memory, MemoryAccounts, MemoryCalls, MemoryJournal, MemoryRoutes
 from engine.store.port import JournalRecord, NewCall, NewLeg
-from engine.telephony.events import TelephonyEvent
+from engine.telephony.events import Channel, ChannelEntered, TelephonyEvent
 from engine.telephony.fake import FakeSwitch
+from tests.waiting import until
 
 ACCOUNT = Account("a", 1, "1", frozenset({"15168148111"}), limits=Limits(connect_prompt=False))
 NEW = NewCall(
@@ -61,8 +63,8 @@ class SlowJournal(MemoryJournal):
 
 
 class Desk:
-    def __init__(self, journal: MemoryJournal) -> None:
-        self.switch = FakeSwitch("a", self._take)
+    def __init__(self, journal: MemoryJournal, switch: type[FakeSwitch] = FakeSwitch) -> None:
+        self.switch = switch("a", self._take)
         services = Services(
             engine_id="e",
             journal=journal,
@@ -108,6 +110,38 @@ async def test_first_attempt_is_in_the_batch_of_the_call() -> None:
     assert starting.done()
     assert "create_channel" in desk.asked()
     desk.registry.abandon()
+    await asyncio.gather(*desk.registry.tasks)
+
+
+class SlowSwitch(FakeSwitch):
+    """Makes no channel until it is told to; nobody can hang up on one before."""
+
+    async def create_channel(self, channel_id: str, endpoint: str, **_: Any) -> Channel:
+        await self._asked("create_channel", channel_id, endpoint)
+        return self._made(channel_id, "Down")
+
+    async def hangup(self, channel_id: str, *, cause: int = 16) -> None:
+        await self._asked("hangup", channel_id, cause)
+
+
+async def test_channel_that_is_made_after_its_call_was_ended_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope, "LEG_ENTERS_WITHIN", 0.01)
+    journal = SlowJournal(Memory())
+    desk = Desk(journal, SlowSwitch)
+    starting = asyncio.create_task(desk.start())
+    await turns()
+    journal.settle()
+    await starting
+    await until(lambda: "create_channel" in desk.asked())
+    ((channel, *_),) = [asked for method, asked in desk.switch.requests if method == "create_channel"]
+    session = desk.registry.sessions[NEW.request_id]
+    await desk.registry.end_call(NEW.request_id)
+    await until(lambda: not session.call.alive)
+    assert NEW.request_id in desk.registry.sessions, "its end is not committed"
+    before = len(desk.switch.requests)
+    desk.registry.dispatch(ChannelEntered("a", datetime.now(UTC), Channel(channel, "PJSIP/x-1", "Down"), ()))
+    await until(lambda: ("hangup", (channel, 16)) in desk.switch.requests[before:])
+    journal.settle()
     await asyncio.gather(*desk.registry.tasks)
 
 
