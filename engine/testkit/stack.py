@@ -24,7 +24,7 @@ from engine.testkit.phone import Phone
 from engine.testkit.poll import eventually
 
 READY_WITHIN = 120.0
-COMMAND_WITHIN = 60.0
+COMMAND_WITHIN = 120.0
 _LOG_TAIL = 40
 """Lines."""
 

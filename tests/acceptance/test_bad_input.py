@@ -173,7 +173,7 @@ async def test_a_second_engine_on_one_state_folder_is_refused(stack):
         env=child_environment({}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1
@@ -196,7 +196,7 @@ class TestCommandLine:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=False,
             )
             assert done.returncode == code, done.stderr
