@@ -176,15 +176,22 @@ def variables(options: Dial, limit: int) -> dict[str, str]:
 
 
 async def _to_be_placed_again(session: Session, leg: Leg) -> bool:
-    """Wait for what the comparison after the break says: Asterisk has no channel, or one that was not dialled."""
+    """Wait for what the comparison after the break says: Asterisk has no channel, or one that was not dialled. Where nothing
+    broke, a busy Asterisk may hand us the channel yet."""
+    missing = leg.channel_id not in session.entered
+
+    def handed_over() -> bool:
+        return missing and leg.channel_id in session.entered
+
     session.undecided.add(leg.n)
     try:
         await session.until(
-            lambda: leg.n in session.unplaced or leg.state is not LegState.CREATED, session.services.link_patience
+            lambda: leg.n in session.unplaced or leg.state is not LegState.CREATED or handed_over(),
+            session.services.link_patience,
         )
     finally:
         session.undecided.discard(leg.n)
-    again = leg.n in session.unplaced
+    again = leg.n in session.unplaced or (handed_over() and leg.state is LegState.CREATED)
     session.unplaced.discard(leg.n)
     return again
 

@@ -17,6 +17,7 @@ from engine.store.memory import Memory, MemoryAccounts, MemoryCalls, MemoryJourn
 from engine.store.port import JournalRecord, NewCall, NewLeg
 from engine.telephony.events import Channel, ChannelEntered, TelephonyEvent
 from engine.telephony.fake import FakeSwitch
+from engine.verbs import dial
 from tests.waiting import until
 
 ACCOUNT = Account("a", 1, "1", frozenset({"15168148111"}), limits=Limits(connect_prompt=False))
@@ -142,6 +143,19 @@ async def test_channel_that_is_made_after_its_call_was_ended_is_hung_up(monkeypa
     desk.registry.dispatch(ChannelEntered("a", datetime.now(UTC), Channel(channel, "PJSIP/x-1", "Down"), ()))
     await until(lambda: ("hangup", (channel, 16)) in desk.switch.requests[before:])
     journal.settle()
+    await asyncio.gather(*desk.registry.tasks)
+
+
+async def test_channel_that_is_handed_over_late_is_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "ENTERS_WITHIN", 0.01)
+    desk = Desk(MemoryJournal(Memory()), SlowSwitch)
+    await desk.start()
+    await until(lambda: desk.registry.sessions[NEW.request_id].undecided == {1})
+    ((channel, *_),) = [asked for method, asked in desk.switch.requests if method == "create_channel"]
+    desk.registry.dispatch(ChannelEntered("a", datetime.now(UTC), Channel(channel, "PJSIP/x-1", "Down"), ()))
+    await until(lambda: "dial" in desk.asked())
+    assert [method for method, _ in desk.switch.requests].count("create_channel") == 1
+    desk.registry.abandon()
     await asyncio.gather(*desk.registry.tasks)
 
 
