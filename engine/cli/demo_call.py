@@ -17,7 +17,7 @@ from engine.testkit.heard import last_call
 
 AGENT, CUSTOMER, CALLER_ID = "919979270001", "918000680002", "15168148111"
 _TALK_SECONDS = 3.0
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _POLL = 0.1
 _TOLD = ("flow", "number", "step", "sip_code", "q850", "hangup_by", "end_reason", "rule", "reason", "media", "key")
 """What a line of the timeline shows of an event's data, in this order."""
@@ -37,7 +37,7 @@ class Doors:
 
     def session(self) -> aiohttp.ClientSession:
         headers = {"account": self.account, "auth": self.auth}
-        return aiohttp.ClientSession(self.api, headers=headers, timeout=aiohttp.ClientTimeout(total=10))
+        return aiohttp.ClientSession(self.api, headers=headers, timeout=aiohttp.ClientTimeout(total=60))
 
 
 async def show_call(doors: Doors) -> None:

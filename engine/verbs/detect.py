@@ -20,7 +20,7 @@ from engine.sessions.session import Session
 from engine.verbs import keys
 from engine.verbs.play import play
 
-ENTERS_WITHIN: Final = 2.0
+ENTERS_WITHIN: Final = 5.0
 MARGIN: Final = 0.04
 """Seconds before the limit that the detector decides, so that its word is here in time."""
 FRESH: Final = 1.0

@@ -14,7 +14,7 @@ from engine.sessions.session import Session
 from engine.verbs import keys
 from engine.verbs.play import play
 
-ENTERS_WITHIN = 3.0
+ENTERS_WITHIN = 10.0
 ENDS_WITHIN = 3.0
 BEEP_LASTS = 2.0
 HANGUP_TELLS_WITHIN = 0.2

@@ -22,7 +22,7 @@ def test_the_demo_shows_a_call_and_its_cdr_and_leaves_nothing(folder: Path):
         text=True,
         cwd="/",
         env={**env, "TMPDIR": str(folder)},
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,8 +32,11 @@ def test_the_demo_shows_a_call_and_its_cdr_and_leaves_nothing(folder: Path):
     assert kinds[-1] == "call.ended"
     assert kinds.count("leg.answered") == 2
     assert "call.bridged" in kinds
-    times = [float(line[0]) for line in events]
-    assert times == sorted(times)
+    assert min(float(line[0]) for line in events) == float(events[0][0]) == 0
+    for party in ("agent", "customer"):  # what Asterisk tells of two of them may be taken one behind the other
+        times = [float(line[0]) for line in events if line[2] == party]
+        assert len(times) > 3
+        assert times == sorted(times)
     (row,) = next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))["response"]["result"]
     assert (row["call_status"], row["agent_number"]) == ("ANSWERED", "919979270001")
     assert done.stdout.count("heard") == 3
@@ -73,7 +76,7 @@ def test_a_demo_whose_call_fails_says_so_and_fails(folder: Path):
                 text=True,
                 cwd="/",
                 env={**os.environ, "TRUNK": f"127.0.0.1:{sip.getsockname()[1]}"},
-                timeout=300,
+                timeout=600,
                 check=False,
             )
         finally:

@@ -77,7 +77,7 @@ async def test_a_phone_that_rings_is_called_twice_and_the_mailbox_has_it(monkeyp
 async def test_how_often_it_dials(monkeypatch, number, fork, count):
     monkeypatch.setattr(flow, "RUNG_FOR", 0.02)
     monkeypatch.setattr(flow, "UNHEARD_FOR", 0.02)
-    session, switch, _ = await placed(number, fork=fork, wait_time=0.2)
+    session, switch, _ = await placed(number, fork=fork, wait_time=2.0)
     assert (session.call.result, dials(switch)) == (flow.NOT, count)
 
 
