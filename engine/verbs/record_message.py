@@ -19,6 +19,8 @@ ENDS_WITHIN = 3.0
 BEEP_LASTS = 2.0
 HANGUP_TELLS_WITHIN = 0.2
 """Seconds from the end of a recording to the news of the hang-up that ended it."""
+LEAVES_WITHIN = 5.0
+"""… where Asterisk told already that the party hangs up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ async def _until_over(session: Session, leg: Leg, name: str, options: RecordMess
     if ended_by_key():
         keys.flush(session, leg)
         return "terminator"
-    if await session.until(lambda: not leg.up, HANGUP_TELLS_WITHIN):
+    if await session.until(lambda: not leg.up, LEAVES_WITHIN if leg.n in session.left_by else HANGUP_TELLS_WITHIN):
         return "hangup"
     return "longest" if lasted >= options.longest else "silence"
 
