@@ -12,11 +12,12 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from engine.commands.context import Context
-from engine.errors import InvalidFields, StateConflict, Unavailable
+from engine.errors import InvalidFields, StateConflict, StoreError, Unavailable
 from engine.store.port import IdempotentAnswer
 
 HEADER = "Idempotency-Key"
@@ -75,6 +76,35 @@ async def once(
     except Exception:  # not when cancelled: the effect may be there, and ``happened`` will tell
         await ctx.calls.release_key(account, key.key, claim)
         raise
+    return answer
+
+
+async def remembered(
+    ctx: Context, account: str, key: Key | None, act: Callable[[], Awaitable[Mapping[str, Any]]]
+) -> Mapping[str, Any]:
+    """Do ``act`` and give its answer; or, when ``key`` was used before, do nothing and give the first answer.
+
+    For what has an answer only when it is done, and does no harm when done twice: a claim without an answer whose engine
+    died is taken over like any other. Raises what ``once`` does.
+    """
+    if key is None:
+        return await act()
+
+    async def answered(answer: Mapping[str, Any] | None) -> bool:
+        return answer is not None
+
+    claim: dict[str, Any] = {"answer": None, "claimed_at": ctx.now().timestamp()}
+    first = await _claim(ctx, account, key, claim, answered)
+    if first is not None:
+        return first
+    try:
+        answer = await act()
+    except Exception:
+        await ctx.calls.release_key(account, key.key, claim)
+        raise
+    with suppress(StoreError):  # it is done, whether the key can be kept or not
+        await ctx.calls.release_key(account, key.key, claim)
+        await ctx.calls.claim_key(account, key.key, key.fingerprint, {**claim, "answer": dict(answer)})
     return answer
 
 

@@ -1,5 +1,6 @@
 """Idempotency's corners, the rate limiter's arithmetic, the gate's order."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from engine.api.limits import RateLimiter
 from engine.calls.account import Identity
 from engine.commands import calls, idempotency
 from engine.commands.click_to_call import ClickToCall, execute
-from engine.commands.idempotency import ORPHAN_AFTER, Key, fingerprint
-from engine.errors import Forbidden, InvalidFields, NotFound, TooMany, Unavailable
+from engine.commands.idempotency import ORPHAN_AFTER, Key, fingerprint, remembered
+from engine.errors import Forbidden, InvalidFields, NotFound, StateConflict, TooMany, Unavailable
 from engine.store.port import CallEvent
 from tests.unit.api_fakes import World, account
 
@@ -114,3 +115,54 @@ class TestRateLimiter:
         limiter.take(account("account_2", requests_per_minute=1))
         with pytest.raises(TooMany):
             limiter.take(account(requests_per_minute=1))
+
+
+class TestRemembered:
+    """What has an answer only when it is done."""
+
+    async def test_a_key_gives_the_first_answer_and_does_nothing(self, world):
+        acts = Acts()
+        first = await remembered(world.context(), "account_1", KEY, acts.act)
+        assert await remembered(world.context(), "account_1", KEY, acts.act) == first == {"n": 1}
+        assert await remembered(world.context(), "account_1", None, acts.act) == {"n": 2}
+        with pytest.raises(StateConflict):
+            await remembered(world.context(), "account_1", Key(KEY.key, "another"), acts.act)
+
+    async def test_what_failed_may_be_done_again(self, world):
+        acts = Acts(InvalidFields({"contacts": "bad"}))
+        with pytest.raises(InvalidFields):
+            await remembered(world.context(), "account_1", KEY, acts.act)
+        assert await remembered(world.context(), "account_1", KEY, acts.act) == {"n": 1}
+
+    async def test_a_second_one_waits_for_the_first(self, world):
+        acts = Acts()
+        acts.held.clear()
+        both = [asyncio.create_task(remembered(world.context(), "account_1", KEY, acts.act)) for _ in range(2)]
+        await asyncio.wait_for(acts.begun.wait(), 30)
+        acts.held.set()
+        assert await asyncio.gather(*both) == [{"n": 1}, {"n": 1}]
+
+    async def test_one_whose_engine_died_is_done_again(self, world):
+        acts = Acts()
+        claim = {"answer": None, "claimed_at": world.time.timestamp()}
+        await world.store.claim_key("account_1", KEY.key, KEY.fingerprint, claim)
+        world.time += timedelta(seconds=ORPHAN_AFTER + 1)
+        assert await remembered(world.context(), "account_1", KEY, acts.act) == {"n": 1}
+
+
+class Acts:
+    """Counts how often it was done."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.done = 0
+        self.begun, self.held = asyncio.Event(), asyncio.Event()
+        self.held.set()
+
+    async def act(self):
+        self.begun.set()
+        await self.held.wait()
+        if self.errors:
+            raise self.errors.pop()
+        self.done += 1
+        return {"n": self.done}

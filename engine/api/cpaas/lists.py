@@ -1,7 +1,7 @@
 """Lists of contacts and do-not-dial lists, as the cpaas document has them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +10,7 @@ from engine.api.encoding import dumps
 from engine.api.fields import IDENTIFIER, Bad, Field, Kind, Schema, enum, scalar
 from engine.api.route import Answer, Ask, Route
 from engine.commands import lists
+from engine.commands.idempotency import remembered
 from engine.commands.lists import BadRows, Imported
 from engine.dialer.contacts.port import Contact
 from engine.dialer.contacts.rows import LONGEST_FIELD_NAME, LONGEST_NAME, LONGEST_VALUE
@@ -157,14 +158,19 @@ async def create_dnd_list(ask: Ask) -> Mapping[str, Any]:
 
 
 async def add_contacts(ask: Ask) -> Mapping[str, Any]:
-    fields = ask.fields
-    return _told(await lists.add(ask.ctx, ask.account, fields["list_id"], fields["contacts"], do_not_dial=False))
+    return await _added(ask, ask.fields["list_id"], ask.fields["contacts"], do_not_dial=False)
 
 
 async def add_dnd_contacts(ask: Ask) -> Mapping[str, Any]:
-    fields = ask.fields
-    done = await lists.add(ask.ctx, ask.account, fields["dnd_list_id"], fields["dnd_contacts"], do_not_dial=True)
-    return _told(done, "DND ")
+    return await _added(ask, ask.fields["dnd_list_id"], ask.fields["dnd_contacts"], do_not_dial=True)
+
+
+async def _added(ask: Ask, list_id: str, contacts: Sequence[Contact], *, do_not_dial: bool) -> Mapping[str, Any]:
+    async def act() -> Mapping[str, Any]:
+        done = await lists.add(ask.ctx, ask.account, list_id, contacts, do_not_dial=do_not_dial)
+        return _told(done, do_not_dial=do_not_dial)
+
+    return await remembered(ask.ctx, ask.name, await ask.key(), act)
 
 
 async def import_csv(ask: Ask) -> Mapping[str, Any] | web.StreamResponse:
@@ -179,7 +185,8 @@ async def _imported(
     ask: Ask, list_field: str, file_field: str, *, do_not_dial: bool
 ) -> Mapping[str, Any] | web.StreamResponse:
     fields = ask.fields
-    try:
+
+    async def act() -> Mapping[str, Any]:
         done = await lists.load(
             ask.ctx,
             ask.account,
@@ -189,13 +196,17 @@ async def _imported(
             skip=fields["on_error"] == "skip",
             field_name=file_field,
         )
+        return _told(done, do_not_dial=do_not_dial)
+
+    try:
+        return await remembered(ask.ctx, ask.name, await ask.key(), act)
     except BadRows as error:
         return _refused(error)
-    return _told(done, "DND " if do_not_dial else "")
 
 
-def _told(done: Imported, kind: str = "") -> Mapping[str, Any]:
+def _told(done: Imported, *, do_not_dial: bool) -> Mapping[str, Any]:
     """The document's message; what it knows nothing of is told only where there is something to tell."""
+    kind = "DND " if do_not_dial else ""
     told: dict[str, Any] = {"message": f"({done.added}) {kind}contacts imported successfully"}
     if done.duplicates:
         told["duplicates"] = done.duplicates
@@ -259,7 +270,8 @@ ROUTES = (
         add_contacts,
         CONTACTS,
         _answer(),
-        errors=(404, 503),
+        creates=True,
+        errors=(404, 409, 503),
     ),
     _route(
         "import_broadcast_contacts_csv",
@@ -267,7 +279,8 @@ ROUTES = (
         import_csv,
         CSV,
         _answer(),
-        errors=(404, 503),
+        creates=True,
+        errors=(404, 409, 503),
     ),
     _route(
         "create_campaign_dnd_list",
@@ -284,7 +297,8 @@ ROUTES = (
         add_dnd_contacts,
         DND_CONTACTS,
         _answer("DND "),
-        errors=(404, 503),
+        creates=True,
+        errors=(404, 409, 503),
     ),
     _route(
         "import_dnd_contacts_csv",
@@ -292,6 +306,7 @@ ROUTES = (
         import_dnd_csv,
         DND_CSV,
         _answer("DND "),
-        errors=(404, 503),
+        creates=True,
+        errors=(404, 409, 503),
     ),
 )
