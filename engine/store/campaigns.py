@@ -50,13 +50,12 @@ class PgCampaigns:
         return _known(row) if row else None
 
     async def counts(self, campaign: Campaign) -> Counts:
-        told: dict[str, dict[str, int]] = {"status": {}, "result": {}, "key": {}}
-        for row in await self._database.fetch("campaign_counts", campaign.id):
+        told: dict[str, dict[str, int]] = {"status": {}, "result": {}, "key": {}, "under_way": {}}
+        for row in await self._database.fetch("campaign_counts", campaign.id, campaign.account):
             told[row["kind"]][row["name"]] = row["n"]
-        under_way = await self._database.fetchval("campaign_under_way", campaign.account, campaign.id)
         rate = await self._database.fetchrow("campaign_rate", campaign.id) if campaign.people else None
         ledger = {"answers": rate["answers"], "abandoned": rate["abandoned"]} if rate else {}
-        return Counts(told["status"], told["result"], told["key"], under_way, **ledger)
+        return Counts(told["status"], told["result"], told["key"], told["under_way"][""], **ledger)
 
     async def lacking(self, account: str, list_id: str, variables: Sequence[str]) -> tuple[int, Sequence[str]]:
         async with self._database.acquire() as connection:

@@ -45,10 +45,11 @@ SELECT * FROM campaigns WHERE id = $1;
 SELECT EXISTS (SELECT FROM dnd_numbers WHERE list = $1 AND number = $2);
 
 -- name: campaign_counts
-SELECT kind, name, sum(n)::bigint AS n FROM campaign_counts WHERE campaign_id = $1 GROUP BY kind, name ORDER BY kind, name;
-
--- name: campaign_under_way
-SELECT count(*) FROM due_calls WHERE account = $1 AND lane = $2 AND state = 'placed';
+-- In one statement, so that a call is either under way or counted.
+SELECT kind, name, sum(n)::bigint AS n FROM campaign_counts WHERE campaign_id = $1 GROUP BY kind, name
+UNION ALL
+SELECT 'under_way', '', count(*) FROM due_calls WHERE account = $2 AND lane = $1 AND state = 'placed'
+ORDER BY kind, name;
 
 -- name: campaign_rate
 SELECT answers, abandoned FROM campaign_rate($1);
