@@ -19,7 +19,8 @@ SETTLING = 0.3
 FLYING = 5.0
 """Seconds between two looks at a lane of which calls are under way, whatever was said of it: one that is due again in a
 transaction that had not ended at the last look may have found that the lane was to be looked at anyway, and said nothing.
-When the last two end at the same moment, neither transaction sees that it is the last."""
+When the last two end at the same moment, neither transaction sees that it is the last. And at one that is not fed to the end,
+whose feeder may have failed, or have found too many waiting."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 LOOK_AHEAD = timedelta(seconds=pace.AHEAD)
 """Lanes are looked at so long before ``wake_at``."""
@@ -92,7 +93,7 @@ class Want:
         done = self.over or (self.lane.fed and left["next"] is None and not left["flying"] and not taken)
         self.drained = done and self.lane.campaign
         self.wake_at = self._wake(left["next"])
-        if left["flying"]:
+        if left["flying"] or not (self.lane.fed or self.closed_until):
             self.wake_at = min(self.wake_at, self._in(FLYING))
         if self.lane.closes_at is not None and not self.over:
             self.wake_at = min(self.wake_at, self.lane.closes_at + LOOK_AHEAD)

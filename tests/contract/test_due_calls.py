@@ -470,6 +470,51 @@ async def test_who_was_put_off_is_not_in_the_way_of_the_next_contacts(sql: async
     assert await sql.fetchval("SELECT fed FROM due_lanes WHERE lane = $1", lane)
 
 
+@pytest.mark.parametrize(
+    ("ending", "result"), [("campaign_stop('account_1', $1)", "CANCELLED"), ("campaign_drained($1)", "EXPIRED")]
+)
+async def test_those_who_wait_are_ended_and_counted_together(
+    table: PgDue, sql: asyncpg.Connection, ending: str, result: str
+) -> None:
+    await sql.execute(CAMPAIGN)
+    lane = "CM0000000001"
+    await sql.fetchval("SELECT campaign_feed($1, 500)", lane)
+    (one, *_), ended_first = (
+        await claim(table, room=3),
+        "UPDATE due_calls SET state = 'done', result = 'BUSY', ended_at = now()",
+    )
+    await sql.execute(f"{ended_first} WHERE id = $1", one.due.id)
+    await sql.execute("UPDATE due_lanes SET closes_at = now() WHERE $1 = 'EXPIRED'", result)
+    assert await sql.fetchval(f"SELECT {ending}::text", lane) in ("done", "true")
+    counted = "SELECT name, sum(n)::int AS n FROM campaign_counts WHERE campaign_id = $1 GROUP BY name"
+    expected = {"CANCELLED": 499} if result == "CANCELLED" else {"EXPIRED": 1199}
+    assert {row["name"]: row["n"] for row in await sql.fetch(counted, lane)} == {"BUSY": 1, **expected}
+    rows = await sql.fetch("SELECT result, count(*)::int AS n FROM due_calls GROUP BY result")
+    assert {row["result"]: row["n"] for row in rows} == {"BUSY": 1, result: 499}
+
+
+async def test_no_more_wait_than_a_stop_can_end(sql: asyncpg.Connection) -> None:
+    await sql.execute(CAMPAIGN)
+    many = (
+        "INSERT INTO due_calls (lane, kind, account, campaign_id, contact_id, number, due_at)"
+        " SELECT 'CM0000000001', 'campaign', 'account_1', 'CM0000000001', 10000 + n, n::text, now() + interval '9 hours'"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    await sql.execute(many)
+    assert await sql.fetchval("SELECT campaign_feed('CM0000000001', 500)") == 0
+    await sql.execute("DELETE FROM due_calls WHERE contact_id = 10001")
+    assert await sql.fetchval("SELECT campaign_feed('CM0000000001', 500)") == 500
+
+
+async def test_a_lane_that_is_not_fed_is_looked_at_however_late_its_next_is(
+    table: PgDue, sql: asyncpg.Connection
+) -> None:
+    await campaign(sql, 1, fed=False)
+    await sql.execute("UPDATE due_calls SET due_at = now() + interval '9 hours'")
+    assert await claim(table) == []
+    assert await sql.fetchval("SELECT wake_at < now() + interval '1 minute' FROM due_lanes")
+
+
 async def test_contacts_with_hours_of_their_own_are_fed_without_gaps(sql: asyncpg.Connection) -> None:
     await sql.execute(CAMPAIGN)
     await sql.execute("""UPDATE campaigns SET rules = '{"callee_zone": true, "schedule": {}}'""")
