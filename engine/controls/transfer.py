@@ -19,6 +19,7 @@ from engine.verbs.dial import announce
 
 MOST = 10
 """Transfers of one call: more is a loop."""
+_GONE = "one of the three has gone"
 CONVERSATION = "conversation"
 """The flow of those whom a command took out of theirs."""
 
@@ -43,7 +44,11 @@ async def attended_transfer(session: Session, order: Order) -> Mapping[str, Any]
 
 async def complete(session: Session, order: Order) -> Mapping[str, Any]:
     """End the consultation by connecting the two others; while the target rings, this makes it a blind transfer."""
-    return await _wish(session, order, "complete")
+    consult, before = _consult(session), session.call.conversation
+    told = await _wish(session, order, "complete")
+    if consult.wish and session.call.conversation == before:  # a blind one has taken the wish
+        raise StateConflict(_GONE)
+    return told
 
 
 async def cancel(session: Session, order: Order) -> Mapping[str, Any]:
@@ -56,7 +61,11 @@ async def swap(session: Session, order: Order) -> Mapping[str, Any]:
     consult = _consult(session)
     if consult.target is None or not consult.target.up:
         raise StateConflict("the target has not answered")
-    return await _wish(session, order, "swap")
+    before = consult.swapped
+    told = await _wish(session, order, "swap")
+    if consult.swapped == before:
+        raise StateConflict(_GONE)
+    return told
 
 
 async def _wish(session: Session, _order: Order, wish: str) -> Mapping[str, Any]:

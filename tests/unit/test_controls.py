@@ -12,7 +12,7 @@ from engine.controls.table import CONTROLS
 from engine.errors import Gone, InvalidFields, Refused, StateConflict, StoreAway, Unavailable
 from engine.flows.table import FLOWS
 from engine.sessions.inbox import Order
-from engine.telephony.fake import BUSY, Callee, FakeSwitch
+from engine.telephony.fake import BUSY, RINGS, Callee, FakeSwitch
 from engine.testkit.poll import eventually
 from engine.verbs.bridge import join, talk
 from tests.contract.verb_desk import Desk, up
@@ -24,10 +24,17 @@ class Switch(FakeSwitch):
     """``slow[method]``: requests of that kind are done at once, and answered when the event is set."""
 
     def __init__(self, name, sink):
-        super().__init__(name, sink, callee=lambda end: BUSY if end in self.busy else Callee(answers_after=0.0))
+        super().__init__(name, sink, callee=self._callee_at)
         self.slow = {}
+        self.rings = set()
+        """Numbers that nobody answers."""
         self.busy = set()
         """Endpoints."""
+
+    def _callee_at(self, endpoint):
+        if any(number in endpoint for number in self.rings):
+            return RINGS
+        return BUSY if endpoint in self.busy else Callee(answers_after=0.0)
 
     async def hangup(self, channel_id, *, cause=16):
         await super().hangup(channel_id, cause=cause)
@@ -221,6 +228,37 @@ async def test_a_transfer_that_was_not_written_down_is_none_and_another_can_foll
     await call.hang_up("customer")
     ended = await call.over()
     assert [leg.number for leg in ended.legs.values() if leg.answered_at][-1] == "15550009998"
+
+
+@pytest.mark.parametrize("wish", ["complete", "swap"])
+async def test_a_wish_that_comes_too_late_is_not_said_to_be_done(desk, wish):
+    call = await desk.talk()
+    await call.control("attended_transfer", "agent", to="15550008888")
+    await call.session.until(lambda: call.leg("target").up, 30)
+    await call.session.until(lambda: call.session.consult.target is call.leg("target"), 30)
+    order = Order(wish)
+    call.session.inbox.put(call.session, order)
+    await call.hang_up("target")
+    with pytest.raises(StateConflict):
+        await order.outcome
+    await call.session.until(lambda: call.session.call.transfer is None, 30)
+    assert [leg.role for leg in call.session.conversation.parties] == ["agent", "customer"]
+    await call.hang_up("customer")
+    await call.over()
+
+
+@pytest.mark.parametrize("ringing", [True, False])
+async def test_a_completed_transfer_is_said_to_be_done(desk, ringing):
+    call = await desk.talk()
+    if ringing:
+        desk.switch.rings.add("15550008887")
+    await call.control("attended_transfer", "agent", to="15550008887")
+    await call.session.until(lambda: call.leg("target").ringing_at if ringing else call.leg("target").up, 30)
+    told = await call.control("complete")
+    assert told.get("leg_id") in (None, call.leg("target").leg_id)
+    await call.session.until(lambda: not call.leg("agent").alive, 30)
+    await call.hang_up("customer")
+    await call.over()
 
 
 async def test_a_party_that_goes_while_two_calls_become_one_leaves_the_first_as_it_was(desk):
