@@ -14,6 +14,7 @@ from engine.calls.rooms import LEVELS, MANUAL, RECORDING, WEB, Access, Room
 from engine.cli import database
 from engine.cli.options import add_config
 from engine.cli.output import add_json, as_json, table
+from engine.commands.rooms import TRIES
 from engine.errors import Duplicate, InvalidFields, NotFound, StateConflict
 from engine.ids import token
 from engine.store.administration import AccountAdministration
@@ -235,9 +236,12 @@ async def _remove(arguments: argparse.Namespace, store: Database) -> int:
 
 def _change(kind: str, **changes: bool) -> Work:
     async def work(arguments: argparse.Namespace, store: Database) -> int:
-        rooms, room = PgRooms(store), await _found(store, arguments.room)
-        changed = replace(room, **changes)  # type: ignore[arg-type]
-        await rooms.change(changed)
+        rooms = PgRooms(store)
+        for _ in range(TRIES):
+            room = await _found(store, arguments.room)
+            changed = replace(room, **changes)  # type: ignore[arg-type]
+            if await rooms.change(changed):
+                break
         if changed != room:
             await rooms.tell(room.id, kind, datetime.now(UTC), {"from": WEB})
         return _tell(arguments, await _found(store, room.id))

@@ -20,6 +20,9 @@ from engine.media.tts.resolve import resolve
 
 FLOW = "conference_call"
 TTS = "TTS|"
+TRIES = 20
+"""Times that a change is made anew which another one has overtaken; each time somebody has come further."""
+_BUSY = "others are changing it"
 _KEY = re.compile(r"[A-Za-z0-9]{3,32}", re.ASCII)
 
 
@@ -55,19 +58,24 @@ async def page(ctx: Context, account: str, *, limit: int, after: str | None) -> 
 
 
 async def change(ctx: Context, account: Account, key: str, fields: Mapping[str, Any]) -> Room:
-    """What is not named stays. Raises NotFound, InvalidFields, StateConflict."""
-    held = await show(ctx, account.account, key)
-    room = _changed(account, held, fields)
-    await _check(ctx, room)
-    with _taken():
-        if not await ctx.rooms.store.change(room):
-            raise NotFound("no room has this id")
+    """What is not named stays, as others who change it at the same time leave it. Raises NotFound, InvalidFields,
+    StateConflict."""
+    for _ in range(TRIES):
+        held = await show(ctx, account.account, key)
+        room = _changed(account, held, fields)
+        await _check(ctx, room)
+        with _taken():
+            if await ctx.rooms.store.change(room):
+                break
+    else:
+        raise StateConflict(_BUSY)
     await _tell_changes(ctx, held, room)
+    changed = await show(ctx, account.account, room.id)
     live = ctx.rooms.live.get(room.id)
-    if live is not None:
-        live.room = room
+    if live is not None and live.room.updated_at <= changed.updated_at:
+        live.room = changed
         ctx.rooms.stay.limit(live)
-    return await show(ctx, account.account, room.id)
+    return changed
 
 
 async def remove(ctx: Context, account: str, key: str) -> str:
@@ -235,12 +243,15 @@ async def show_access(ctx: Context, account: str, key: str, access_id: str) -> A
 async def change_access(
     ctx: Context, account: Account, key: str, access_id: str, fields: Mapping[str, Any]
 ) -> Access:  # fmt: skip
-    room = await show(ctx, account.account, key)
-    held = await show_access(ctx, account.account, room.id, access_id)
-    changed = _access(account, room, held.id, fields, held.created_at, held=held)
-    with _taken():
-        if not await ctx.rooms.store.change_access(changed):
-            raise NotFound("the room has no access with this id")
+    for _ in range(TRIES):
+        room = await show(ctx, account.account, key)
+        held = await show_access(ctx, account.account, room.id, access_id)
+        changed = _access(account, room, held.id, fields, held.created_at, held=held)
+        with _taken():
+            if await ctx.rooms.store.change_access(changed):
+                break
+    else:
+        raise StateConflict(_BUSY)
     return await show_access(ctx, account.account, room.id, access_id)
 
 

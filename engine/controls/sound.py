@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import structlog
+
 from engine import ids
 from engine.calls.events import Kind
 from engine.calls.model import Leg
 from engine.controls.who import named, talkers, theirs
-from engine.errors import InvalidFields, StateConflict
+from engine.errors import InvalidFields, StateConflict, TelephonyError
 from engine.sessions.inbox import Order
 from engine.sessions.session import Session
 from engine.verbs.play import play as play_to
 from engine.verbs.say import Say, rendered
 from engine.verbs.send_dtmf import send_dtmf
+
+log = structlog.get_logger(__name__)
 
 LONGEST = 600.0
 _ONE_KEY = 0.2
@@ -68,8 +72,11 @@ async def _to_all(session: Session, bridge: str, media: Sequence[str], held: Exi
     playback = ids.playback_id(session.call.request_id)
     with held:
         session.record(Kind.PLAY_STARTED, playback=playback, media=list(media), bridge=bridge)
-        await session.attempt(session.switch.play(bridge, playback, media, bridge=True))
-        await session.until(lambda: playback in session.finished, LONGEST)
+        try:
+            await session.switch.play(bridge, playback, media, bridge=True)
+            await session.until(lambda: playback in session.finished, LONGEST)
+        except TelephonyError as error:  # the bridge has gone: there is no end to be waited for
+            log.info("refused", request_id=session.call.request_id, error=repr(error))
         session.record(Kind.PLAY_ENDED, playback=playback, completed=session.finished.pop(playback, False))
 
 

@@ -403,7 +403,7 @@ class Rooms(Protocol):
         is taken."""
 
     async def change(self, room: Room) -> bool:
-        """All but its accesses. Raises Duplicate."""
+        """All but its accesses. False when it is not there any more as it was read (``updated_at``). Raises Duplicate."""
 
     async def remove(self, account: str | None, room: str) -> bool: ...
 
@@ -411,7 +411,7 @@ class Rooms(Protocol):
         """Raises StateConflict, Duplicate."""
 
     async def change_access(self, access: Access) -> bool:
-        """Raises Duplicate."""
+        """As ``change``. Raises Duplicate."""
 
     async def remove_access(self, room: str, access: str) -> bool: ...
 

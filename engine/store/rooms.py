@@ -77,7 +77,9 @@ class PgRooms:
 
     async def change(self, room: Room) -> bool:
         async with self._database.transaction() as connection:
-            done = await connection.fetchval(query("change_room"), room.id, room.account, *_settings(room))
+            done = await connection.fetchval(
+                query("change_room"), room.id, room.account, *_settings(room), room.updated_at
+            )
             if done is not None:
                 await connection.execute(query("clear_room_numbers"), room.id)
                 await connection.execute(query("add_room_numbers"), room.id, list(room.numbers))
@@ -110,7 +112,7 @@ class PgRooms:
             await _add_access(connection, access)
 
     async def change_access(self, access: Access) -> bool:
-        return await self._database.fetchval("change_room_access", *_values(access)) is not None
+        return await self._database.fetchval("change_room_access", *_values(access), access.updated_at) is not None
 
     async def remove_access(self, room: str, access: str) -> bool:
         return await self._database.fetchval("remove_room_access", access, room) is not None

@@ -32,10 +32,11 @@ INSERT INTO room_numbers (number, room) SELECT unnest($2::text[]), $1 ON CONFLIC
 INSERT INTO room_accesses (id, room, label, level, pin) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING;
 
 -- name: change_room
+-- As it was read: who has changed it since ($12) is not overruled.
 UPDATE rooms
 SET name = $3, number = $4, open = $5, locked = $6, recording = $7, max_connected = $8, max_duration = $9,
-    date_expiration = $10, media = $11, updated_at = now()
-WHERE id = $1 AND account = $2
+    date_expiration = $10, media = $11, updated_at = clock_timestamp()
+WHERE id = $1 AND account = $2 AND updated_at = $12
 RETURNING id;
 
 -- name: remove_room
@@ -55,8 +56,9 @@ RETURNING id;
 
 -- name: change_room_access
 UPDATE room_accesses
-SET label = $3, level = $4, pin = $5, phone_number = $6, number = $7, max_duration = $8, date_expiration = $9, updated_at = now()
-WHERE id = $1 AND room = $2
+SET label = $3, level = $4, pin = $5, phone_number = $6, number = $7, max_duration = $8, date_expiration = $9,
+    updated_at = clock_timestamp()
+WHERE id = $1 AND room = $2 AND updated_at = $10
 RETURNING id;
 
 -- name: remove_room_access

@@ -237,3 +237,24 @@ async def test_operators_do_it_by_command(stack):
     await stack.trunkline("rooms", "let-in", made["id"], "--level", "ADMIN", "--pin", "6")
     await stack.trunkline("rooms", "remove", made["id"])
     (await stack.api.get(f"/api/rooms/{made['id']}")).expect(404)
+
+
+async def test_changes_that_come_together_are_all_made(stack):
+    room = await rooms.make(stack.api)
+    path, access = f"/api/rooms/{room['id']}", f"/api/rooms/{room['id']}/accesses/{room['accesses'][0]['id']}"
+    changes = [{"name": "together"}, {"open": False}, {"locked": True}, {"recording": "OFF"},
+               {"limits": {"max_connected": 3}}, {"limits": {"max_duration": 60}}, {"media": {"alone": "TTS||Hello."}}]  # fmt: skip
+    of_access = [{"label": "both"}, {"level": "ADMIN"}, {"pin": "4711"}, {"max_duration": 5}]
+    done = await asyncio.gather(
+        *(stack.api.request("PATCH", path, body=body) for body in changes),
+        *(stack.api.request("PATCH", access, body=body) for body in of_access),
+    )
+    assert [reply.status for reply in done] == [200] * 11
+    now = (await stack.api.get(path)).expect().response["room"]
+    assert (now["name"], now["open"], now["locked"], now["recording"]) == ("together", False, True, "OFF")
+    assert (now["limits"]["max_connected"], now["limits"]["max_duration"]) == (3, 60)
+    assert now["media"]["alone"] == "TTS||Hello."
+    changed = (await stack.api.get(access)).expect().response["access"]
+    assert {name: changed[name] for each in of_access for name in each} == {
+        name: value for each in of_access for name, value in each.items()
+    }

@@ -16,6 +16,7 @@ from engine.telephony.fake import BUSY, RINGS, Callee, FakeSwitch
 from engine.testkit.poll import eventually
 from engine.verbs.bridge import join, talk
 from tests.contract.verb_desk import Desk, up
+from tests.waiting import until
 
 NUMBERS = count(15550001001)
 
@@ -300,6 +301,17 @@ def _snooped(desk):
         return desk.switch.asked("snoop")
 
     return look
+
+
+async def test_a_sound_for_all_that_asterisk_does_not_play_is_over_at_once(desk):
+    call = await desk.talk()
+    desk.switch.failures["play"] = Gone("404")
+    await call.control("play", media=("sound:beep",))
+    await until(lambda: not any(job.get_name().startswith("play") for job in call.session.jobs))
+    told = [event for event in desk.memory.calls[call.session.call.request_id].timeline if event.kind == "play.ended"]
+    assert [event.data["completed"] for event in told] == [False]
+    await call.hang_up("customer")
+    await call.over()
 
 
 async def test_an_order_whose_time_is_over_is_not_even_begun(desk):
