@@ -110,7 +110,7 @@ class Dialer:
         ]
         try:
             while not self.stopping:
-                pause = await self._turn()
+                pause = await self._turn_whatever()
                 self.woken.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause * random.uniform(0.9, 1.0)):
@@ -131,6 +131,15 @@ class Dialer:
             await self.table.restart(self.engine_id)
 
     # -- claiming ----------------------------------------------------------------------------------------------------
+
+    async def _turn_whatever(self) -> float:
+        """A lane that can't be understood today must not end the dialing of all."""
+        try:
+            return await self._turn()
+        except Exception:
+            log.exception("claim_failed")
+            self.unsure = True
+            return TROUBLE.total_seconds()
 
     async def _turn(self) -> float:
         """Claim once; seconds until the next time."""
@@ -313,7 +322,7 @@ class Dialer:
             try:
                 return (await self.table.place(self.engine_id, claimed, call, switch.name)).timeline
             except StoreAway:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))
 
     def _over(self, trunk: str) -> None:
         self.flying -= 1
@@ -337,7 +346,7 @@ class Dialer:
             with suppress(StoreAway):
                 await self.table.postpone(self.engine_id, claimed, self.now() + TROUBLE)
                 return
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE * random.uniform(0.5, 1.0))
 
     async def _skip(self, kind: Kind, claimed: Claimed, result: str) -> None:
         if await self.table.skip(self.engine_id, claimed, result, at=self.now()):

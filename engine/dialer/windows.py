@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -130,7 +130,7 @@ def _week(rules: Rules) -> Week:
     return _read(tuple((day, tuple(spans)) for day, spans in rules.schedule.items()))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _read(schedule: tuple[tuple[str, tuple[str, ...]], ...]) -> Week:
     try:
         return week(dict(schedule))

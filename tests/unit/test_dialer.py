@@ -52,6 +52,8 @@ class Table:
         self.over = 0
         """Ended due calls that are old."""
         self.forgotten: list[tuple[int, int]] = []
+        self.nonsense = 0
+        """Times that a claim makes no sense."""
         self.answers_lost = 0
         """Times that a claim's answer is lost."""
 
@@ -67,6 +69,9 @@ class Table:
 
     async def claim(self, engine: str, *, room: int, full: Sequence[str], concurrent: int) -> Claims:
         self.rooms.append(room)
+        if self.nonsense:
+            self.nonsense -= 1
+            raise ValueError("not a lane")
         if self.answers_lost:
             self.answers_lost -= 1
             raise StoreAway("the answer was lost")
@@ -313,6 +318,17 @@ async def test_what_ended_long_ago_goes_a_few_at_a_time(monkeypatch: pytest.Monk
     await until(lambda: made.table.forgotten == [(7, FORGET), (7, FORGET), (7, 1)])
     await made.dialer.stop()
     await running
+
+
+async def test_a_claim_that_fails_as_nobody_thought_of_does_not_end_the_dialing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.dialer.dialer.TROUBLE", timedelta(milliseconds=1))
+    world.table.nonsense = 1
+    await until(lambda: world.table.nonsense == 0)
+    world.table.give(due())
+    await until(lambda: len(world.engine.calls) == 1)
+    assert world.table.kept == [[]], "what it had claimed, if anything, was given back"
 
 
 async def test_hungry_and_drained_lanes_are_told_of(world: World) -> None:
