@@ -59,5 +59,5 @@ async def test_the_dialer_slows_down(stack: Stack) -> None:
         return any(line.startswith("trunkline_due_braked_total ") and float(line.split()[1]) > 0 for line in told)
 
     await eventually(braked, within=60, what="a step down", every=0.1)
-    (await stack.api.hang_up(request_id)).expect(200)
+    await stack.api.hang_up(request_id)
     await stack.api.wait_ended(request_id)
