@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from engine.calls.events import Event, Kind
 from engine.calls.model import replay
 from engine.dialer.port import Claimed, Due, NewDue, account_lane
 from engine.dialer.windows import DAYS
@@ -21,9 +22,9 @@ from engine.store.due import LONGEST, PgDue
 from engine.store.journal import PgJournal
 from engine.store.migrate import migrate
 from engine.store.pool import Database
-from engine.store.port import NewCall
+from engine.store.port import CallEvent, NewCall
 from engine.testkit.database import DatabaseServer
-from tests.store_facts import PARAMS, closing, record, request_id
+from tests.store_facts import PARAMS, START, closing, record, request_id
 from tests.waiting import until
 
 _calls = count(1000)
@@ -46,7 +47,7 @@ async def dsn(server: DatabaseServer) -> str:
         _database.append("due_calls")
     connection = await asyncpg.connect(server.dsn("due_calls"))
     await connection.execute(
-        "TRUNCATE due_calls, due_lanes, due_tries, dialers, calls, cdr, call_events, accounts CASCADE"
+        "TRUNCATE due_calls, due_lanes, due_tries, dialers, calls, cdr, call_events, campaign_counts, contacts, accounts CASCADE"
     )
     await connection.close()
     return server.dsn("due_calls")
@@ -280,6 +281,23 @@ async def test_what_is_tried_again(
     assert row.state == ("due" if again else "done")
     if again:
         assert row.due_at == at + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("rule", "answered_at", "again"),
+    [("concurrent_calls", None, True), ("prefix", None, False), ("concurrent_calls", START, False)],
+)
+async def test_who_was_refused_is_tried_again_for_want_of_room_alone(
+    table: PgDue, journal: PgJournal, rule: str, answered_at: datetime | None, *, again: bool
+) -> None:
+    (made,) = await table.add(due(max_attempts=3, retry_on=("CANCEL",)))
+    (claimed,) = await claim(table)
+    rid = await placed(table, claimed)
+    assert rid is not None
+    journal.append(CallEvent(rid, Event(Kind.CALL_REFUSED, now(), data={"rule": rule}, seq=2)))
+    await ended(journal, rid, "CANCEL", "gate", answered_at=answered_at)
+    row = await row_of(table, made.id)
+    assert (row.state, row.result) == (("due", None) if again else ("done", "CANCEL"))
 
 
 async def test_a_try_that_ends_while_its_lane_is_served_is_made_again(table: PgDue, sql: asyncpg.Connection) -> None:
