@@ -46,7 +46,7 @@ async def dsn(empty_dsn: str) -> str:
 
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    found = Database(dsn)
+    found = Database(dsn, deadline=60, connect_deadline=60)
     await found.open()
     yield found
     await found.close()
@@ -54,7 +54,7 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def journal(database: Database, tmp_path: Path) -> AsyncIterator[PgJournal]:
-    found = PgJournal(database, Spool(tmp_path / "spool"))
+    found = PgJournal(database, Spool(tmp_path / "spool"), deadline=60)
     await found.start()
     yield found
     await found.close()

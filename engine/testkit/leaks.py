@@ -1,9 +1,12 @@
 """What a stack holds, counted before and after a test."""
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import aiohttp
 
 from engine.testkit.poll import eventually
 
@@ -34,7 +37,9 @@ class Inventory:
         """Wait until nothing of a call is left. Raises NotInTime, naming what is."""
 
         async def look() -> bool:
-            return not await _left(stack) and not self._grown(await Inventory.of(stack))
+            with contextlib.suppress(OSError, aiohttp.ClientError):  # an engine that was killed is on its way back
+                return not await _left(stack) and not self._grown(await Inventory.of(stack))
+            return False
 
         async def tell() -> str:
             return "\n".join([*await _left(stack), f"before: {self}", f"now: {await Inventory.of(stack)}"])

@@ -14,7 +14,7 @@ from engine.testkit.asterisks import TRUNK, Asterisks, asterisks
 from tests.contract.switches import Heard, Line
 
 APP = "trunkline-cel"
-CLOSE = timedelta(seconds=1)
+CLOSE = timedelta(seconds=10)
 
 
 @pytest.fixture(scope="module")

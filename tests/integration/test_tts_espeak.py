@@ -164,6 +164,7 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline(speaker):
         assert spoken.fallback
     assert asyncio.get_running_loop().time() - began < 30
     await until(lambda: not lives(pid), within=60)
+    await until(lambda: not one.flights)  # who asks meanwhile shares the failure
     one.deadline = 60.0
     with await one.speak(Speech("First")) as spoken:
         assert not spoken.fallback
