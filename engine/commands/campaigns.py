@@ -70,10 +70,11 @@ class CreateCampaign:
 async def create(ctx: Context, identity: Identity, command: CreateCampaign, key: Key | None = None) -> str:
     """The new campaign's id; one whose start has come is begun. Raises InvalidFields, Forbidden (caller id), NotFound (a
     list), StateConflict (key), Unavailable."""
-    account = identity.account
-    campaign = await _checked(ctx, account, command)
+    account, campaign_id = identity.account, token("CM")
 
     async def act() -> None:
+        # Judged here, so that a repeated request is not judged by what has happened since.
+        campaign = await _checked(ctx, account, command, campaign_id)
         try:
             made = await ctx.campaigns.add(campaign)
         except Duplicate:
@@ -84,14 +85,14 @@ async def create(ctx: Context, identity: Identity, command: CreateCampaign, key:
     async def happened(answer: Mapping[str, Any]) -> bool:
         return await ctx.campaigns.get(account.account, answer["campaign_id"]) is not None
 
-    answer = await once(ctx, account.account, key, {"campaign_id": campaign.id}, act=act, happened=happened)
+    answer = await once(ctx, account.account, key, {"campaign_id": campaign_id}, act=act, happened=happened)
     return str(answer["campaign_id"])
 
 
 # -- what is asked for, judged ---------------------------------------------------------------------------------------------
 
 
-async def _checked(ctx: Context, account: Account, command: CreateCampaign) -> NewCampaign:
+async def _checked(ctx: Context, account: Account, command: CreateCampaign, campaign_id: str) -> NewCampaign:
     wrong: dict[str, str] = {}
     caller_id = _caller_id(account, command.campaign_caller_id, wrong)
     start, end = _times(ctx, command, wrong)
@@ -105,7 +106,7 @@ async def _checked(ctx: Context, account: Account, command: CreateCampaign) -> N
     text = announcement.get("text", "")
     percent = command.abandonment_percent
     return NewCampaign(
-        id=token("CM"),
+        id=campaign_id,
         account=account.account,
         name=command.campaign_name,
         type=command.campaign_type,

@@ -33,3 +33,17 @@ async def test_files_are_imported_once_and_a_refused_one_may_come_again(stack):
     first = (await import_(f"contact_number\n{plain()}\n{plain()}\n")).expect().response
     assert first["message"] == "(2) contacts imported successfully"
     assert (await import_(f"contact_number\n{plain()}\n")).expect().response == first
+
+
+async def test_a_campaign_is_made_once_whatever_became_of_its_list(stack):
+    list_id, key = await campaign.contact_list(stack.api, plain()), {"Idempotency-Key": new_key()}
+    body = campaign.fields(list_id, campaign_start_date=campaign.wall(1800))
+
+    async def create():
+        reply = await stack.api.request("POST", "/api/create_campaign", body=body, headers=key)
+        return reply.expect().response["campaign_id"]
+
+    made = await create()
+    (await stack.api.post("/api/stop_campaign", {"campaign_id": made})).expect()
+    (await stack.api.request("DELETE", f"/api/campaign_lists/{list_id}")).expect()
+    assert await create() == made
