@@ -3,12 +3,14 @@ says of a member."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from engine.calls.events import Event, Kind
 from engine.calls.model import replay
 from engine.calls.rooms import ADMIN, GUEST, Access, Room, by_pin, fitting, refused, same_number, without_pin
+from engine.flows.conference import flow
 from engine.flows.conference.attempts import OF_CALLER, OF_ROOM, WINDOW, Attempts
 
 T0 = datetime(2026, 11, 22, tzinfo=UTC)
@@ -121,6 +123,63 @@ def test_forged_numbers_get_one_try_when_the_room_is_guessed_at():
     for n in range(OF_ROOM):
         attempts.wrong("8000", str(n))
     assert attempts.allowed("8000", "another") == 1
+
+
+class Door:
+    """As much of a conference as asks for a PIN; ``at_once``: what others do while it is pressed."""
+
+    def __init__(self, monkeypatch, *pressed, at_once=lambda _: None):
+        self.attempts, self.told, answers = Attempts(Clock()), [], iter(pressed)
+
+        async def asked(*_):
+            at_once(self.attempts)
+            return SimpleNamespace(digits=next(answers), reason="done")
+
+        async def played(*_):
+            return None
+
+        async def prompts(*_):
+            return ("sound:x",)
+
+        monkeypatch.setattr(flow, "gather", asked)
+        monkeypatch.setattr(flow, "play_prompts", played)
+        self.sounds, self.rooms = SimpleNamespace(prompts=prompts), SimpleNamespace(get=lambda _: None)
+        call = SimpleNamespace(params={"from": "1"})
+        self.session = SimpleNamespace(call=call, record=lambda kind, **_: self.told.append(kind))
+
+    async def __call__(self):
+        caller = SimpleNamespace(leg_id="x")
+        return await flow.Visit(self, self.session, caller, room())._by_pin((access("a", pin="1234"),))
+
+
+@pytest.mark.parametrize(
+    ("pressed", "outcome"),
+    [
+        (["1234"], "a"),
+        (["1", "2", "1234"], "a"),
+        (["1", "2", "3", "1234"], "pin_invalid"),
+        (["", "", "", "1234"], "pin_invalid"),
+    ],
+)
+async def test_the_third_wrong_pin_is_the_last(monkeypatch, pressed, outcome):
+    found = await Door(monkeypatch, *pressed)()
+    assert getattr(found, "id", found) == outcome
+
+
+async def test_who_has_guessed_too_often_is_not_asked(monkeypatch):
+    door = Door(monkeypatch, "1234")
+    for _ in range(OF_CALLER):
+        door.attempts.wrong("8000", "1")
+    assert await door() == "too_many_pins"
+    assert door.told == [Kind.ROOM_REFUSED]
+
+
+async def test_calls_that_guess_at_the_same_time_have_no_more_tries_than_one_after_the_other(monkeypatch):
+    def others(attempts):
+        for _ in range(OF_CALLER):
+            attempts.wrong("8000", "1")
+
+    assert await Door(monkeypatch, "1234", at_once=others)() == "too_many_pins"
 
 
 def test_a_timeline_tells_of_the_member():

@@ -167,20 +167,23 @@ class Visit:
     async def _by_pin(self, ways: tuple[Access, ...]) -> Access | str:
         attempts, ask = self.flow.attempts, await self.prompts("pin_ask")
         wrong: tuple[Prompt, ...] = ()
-        tries = attempts.allowed(self.room.id, self.number)
-        if not tries:
-            return await self.refuse("too_many_pins")
-        for tried in range(1, tries + 1):
+        tried = 1
+        while tried <= attempts.allowed(self.room.id, self.number):
             pressed = await gather(
                 self.session, self.caller, Gather((*wrong, *ask), LONGEST_PIN + 1, "#", FIRST_KEY, NEXT_KEY)
             )  # fmt: skip
             if pressed.reason == "hangup":
                 return "hangup"
+            if tried > attempts.allowed(self.room.id, self.number):
+                return await self.refuse("too_many_pins")  # of those who guess at the same time
             if (access := by_pin(ways, pressed.digits)) is not None:
                 attempts.right(self.room.id, self.number)
                 return access
             self._wrong(tried, pressed.digits)
             wrong = await self.prompts("pin_invalid")
+            tried += 1
+        if tried == 1:
+            return await self.refuse("too_many_pins")
         await play_prompts(self.session, self.caller, wrong)
         return "pin_invalid"
 
