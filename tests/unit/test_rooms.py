@@ -1,6 +1,7 @@
 """Conference rooms without a call: who may enter, which access a caller has, how wrong PINs are counted, what a timeline
 says of a member."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -10,8 +11,13 @@ import pytest
 from engine.calls.events import Event, Kind
 from engine.calls.model import replay
 from engine.calls.rooms import ADMIN, GUEST, Access, Room, by_pin, fitting, refused, same_number, without_pin
+from engine.errors import Refused
 from engine.flows.conference import flow
 from engine.flows.conference.attempts import OF_CALLER, OF_ROOM, WINDOW, Attempts
+from engine.flows.conference.stay import Stay
+from engine.sessions.rooms import LiveRoom, LiveRooms
+from engine.telephony.fake import FakeSwitch
+from tests.waiting import until
 
 T0 = datetime(2026, 11, 22, tzinfo=UTC)
 LATER, BEFORE = T0 + timedelta(seconds=1), T0 - timedelta(seconds=1)
@@ -180,6 +186,37 @@ async def test_calls_that_guess_at_the_same_time_have_no_more_tries_than_one_aft
             attempts.wrong("8000", "1")
 
     assert await Door(monkeypatch, "1234", at_once=others)() == "too_many_pins"
+
+
+@pytest.mark.parametrize("how", ["refused", "cancelled"])
+async def test_a_recording_that_did_not_begin_is_none_and_the_next_one_can(how):
+    recorded, waiting = [], asyncio.get_running_loop().create_future()
+    switch = FakeSwitch("asterisk", lambda _: None)
+    await switch.start()
+    live = LiveRoom(room(), switch)
+    rooms = LiveRooms({"asterisk": switch}, recorded.append)
+
+    async def committed():
+        if how == "cancelled":
+            await waiting
+
+    session = SimpleNamespace(
+        call=SimpleNamespace(request_id="57362de4f0"), services=SimpleNamespace(now=lambda: T0), keep=lambda *_: None,
+        committed=committed,
+    )  # fmt: skip
+    stay = Stay(rooms, None)
+    switch.failures["record_bridge"] = Refused("500", status=500)
+    began = asyncio.create_task(stay.record(live, SimpleNamespace(session=session)))
+    if how == "cancelled":
+        await until(lambda: live.recording is not None)
+        began.cancel()
+    with pytest.raises((Refused, asyncio.CancelledError)):
+        await began
+    await until(lambda: len(recorded) == 1)
+    assert live.recording is None
+    assert ("stop_record", (recorded[0].removesuffix(".wav"),)) in switch.requests
+    await rooms.close()
+    await switch.stop()
 
 
 def test_a_timeline_tells_of_the_member():

@@ -252,9 +252,9 @@ class Stay:
             session.keep(row)
             await session.committed()
             await live.switch.record_bridge(live.bridge, file)
-        except (StoreAway, TelephonyError):
+        except BaseException:  # also when the member's call is ended meanwhile: the next one who enters begins anew
             live.recording = None
-            self.rooms.on_recorded(name)
+            self.rooms.spawn(self.rooms.finish_recording(live.switch, name), f"give up {name}")
             raise
         live.record(member, Kind.ROOM_RECORDING_STARTED, origin=origin, data={"recording_name": name})
         return name
