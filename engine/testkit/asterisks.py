@@ -90,6 +90,8 @@ class Asterisks:
     """How to reach ours."""
     results: Path
     """What the simulator's callees heard."""
+    ports: Ports
+    """For what else the test starts."""
 
     async def forgets(self, app: str) -> None:
         """Wait until ours has cleared up after the link of ``app`` that was stopped, whose channels are gone: until then
@@ -152,7 +154,7 @@ def _prepare(program: asterisk.Asterisk, base: Path, ports: Ports, app: str, fas
         cel=ours.cel,
         request_timeout=30,
     )
-    return Asterisks(Server(program, ours), Server(program, carrier), server, base / "results")
+    return Asterisks(Server(program, ours), Server(program, carrier), server, base / "results", ports)
 
 
 def _folders(base: Path, program: asterisk.Asterisk) -> Folders:

@@ -19,7 +19,6 @@ from engine.testkit.asterisks import Asterisks, asterisks
 from engine.testkit.client import Client
 from engine.testkit.numbers import plain
 from engine.testkit.poll import eventually
-from engine.testkit.ports import Ports
 
 AUTH = "an-auth-of-this-test-alone"
 APP = "trunkline-pair"
@@ -39,7 +38,7 @@ class Pair:
 async def pair(dsn: str, tmp_path: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         servers = {name: await stack.enter_async_context(asterisks(APP)) for name in ("east", "west")}
-        port = stack.enter_context(Ports()).one()
+        port = servers["east"].ports.one()
         await stack.enter_async_context(_engine(_write(tmp_path, dsn, port, servers), tmp_path))
         api = await stack.enter_async_context(Client(f"http://127.0.0.1:{port}", "account_1", AUTH))
         yield Pair(servers, api)
@@ -126,7 +125,7 @@ async def test_a_call_is_ended_by_any_engine_of_its_database_while_its_own_lives
     (call,) = await talking(pair, 1)
     async with AsyncExitStack() as stack:
         elsewhere = await stack.enter_async_context(asterisks("trunkline-other"))
-        folder, port = tmp_path / "other", stack.enter_context(Ports()).one()
+        folder, port = tmp_path / "other", elsewhere.ports.one()
         folder.mkdir()
         settings = _write(folder, dsn, port, {"north": elsewhere}, engine="other")
         await stack.enter_async_context(_engine(settings, folder))
