@@ -241,7 +241,10 @@ async def test_a_reload_leaves_live_calls_the_menu_they_began_with(stack):
     call = await menu_calls.begun(stack, caller)
     try:
         menu_calls.install(stack, MENU.replace("play: one", "play: new"))
+        log = stack.state / "log" / "engine.log"
+        before = log.read_text().count("menus_rendered")
         assert "asked" in await stack.trunkline("ivr", "reload")
+        await eventually(lambda: _read(log, before), within=60, what="the engine having read its menus")
         fresh = await walk(stack, script=[(0.3, "1"), (2, "9")])
         done = await menu_calls.over(stack, caller, call["request_id"])
     finally:
@@ -269,6 +272,11 @@ async def test_sighup_reads_menus_and_a_mistake_changes_nothing(stack):
     finally:
         path.unlink()
     assert stack.engine_pid == pid
+
+
+async def _read(log, times):
+    """Menus were read, and rendered, more often than that."""
+    return log.read_text().count("menus_rendered") > times
 
 
 async def _told(log, text):
