@@ -199,7 +199,7 @@ class FakeSwitch:
     ) -> Channel:
         values = safe.variables(variables or {})
         if caller_id:
-            values["CONNECTEDLINE(all)"] = safe.party(caller_id)
+            values["CONNECTEDLINE(all,i)"] = safe.party(caller_id)
         await self._asked("create_channel", safe.identifier(channel_id), safe.endpoint(endpoint), caller_id, originator)
         if any(living.startswith(channel_id) for living in self._parties):  # Asterisk compares the beginning too
             raise Clash("409 a channel of that id lives")

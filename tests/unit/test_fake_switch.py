@@ -82,6 +82,6 @@ async def test_failure_on_order_happens_once(fake: FakeSwitch) -> None:
 async def test_variables_are_kept(fake: FakeSwitch, heard: Heard) -> None:
     await fake.create_channel("tl-1", "PJSIP/15550001111@t", caller_id="123", variables={"A": "b"})
     assert fake.variable("tl-1", "A") == "b"
-    assert fake.variable("tl-1", "CONNECTEDLINE(all)") == '"123" <123>'
+    assert fake.variable("tl-1", "CONNECTEDLINE(all,i)") == '"123" <123>'
     await heard.wait(ChannelEntered, "tl-1")
     await fake.stop()

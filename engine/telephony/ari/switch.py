@@ -70,10 +70,9 @@ class AriSwitch:
         variables: Mapping[str, str] | None = None,
         originator: str | None = None,
     ) -> Channel:
-        values = {"CONNECTEDLINE(all)": safe.party(caller_id)} if caller_id else {}
-        values |= safe.variables(
-            variables or {}
-        )  # the called party's connected line is what the INVITE's From is made of
+        # The called party's connected line is what the INVITE's From is made of; ``i``: nobody is told of it yet.
+        values = {"CONNECTEDLINE(all,i)": safe.party(caller_id)} if caller_id else {}
+        values |= safe.variables(variables or {})
         reply = await self._link.call(
             "channels",
             "create",
