@@ -1,6 +1,7 @@
 """``kill -9`` of the engine in the middle of a campaign: nobody is forgotten, nobody is called twice."""
 
 import random
+import time
 
 import pytest
 
@@ -51,15 +52,16 @@ async def test_ten_thousand_contacts_five_killed_engines_and_an_asterisk(stack):
     body = {"list_id": list_id, "csv_name": "ten_thousand.csv"}
     (await stack.api.post("/api/import_broadcast_contacts_csv", body)).expect()
     dnd = await campaign.dnd_list(stack.api, *unwanted)
+    pace = {"calls_per_minute": "6000", "max_concurrent": "200", "campaign_end_date": campaign.wall(3 * 3600)}
     retry = {"max_retries": "3", "retry_time": "1", "retry_on_statuses": "NOANSWER,BUSY,CHANUNAVAIL,CONGESTION,CANCEL"}
-    campaign_id = await campaign.create(
-        stack.api, list_id, dnd_list_id=dnd, calls_per_minute="6000", max_concurrent="60", **retry
-    )
+    campaign_id = await campaign.create(stack.api, list_id, dnd_list_id=dnd, **pace, **retry)
     for n in range(6):
         await done_at_least(stack, campaign_id, (n + random.random()) / 8, 1800)
+        if n == 3:
+            died = time.time()
         await kill(stack, "asterisk" if n == 3 else "engine")
     await campaign.wait_over(stack.api, campaign_id, 3600)
-    await campaign.as_the_carrier_gave_it(stack, campaign_id, contacts, unwanted, most=4)
+    await campaign.as_the_carrier_gave_it(stack, campaign_id, contacts, unwanted, most=4, deaths=(died,))
 
 
 _serial = iter(range(100_000, 1_000_000))
