@@ -155,6 +155,11 @@ async def until_heard(party, check, within=60.0):
     return await eventually(look, within=within, what="such a sound", every=0.1)
 
 
+def ends_with_speech(samples):
+    """Whether somebody speaks last, however long a tone was there before."""
+    return any(audio.speech_present(samples[-int(seconds * audio.RATE) :]) for seconds in (0.6, 0.8, 1.0))
+
+
 def rings(samples):
     """Ringback, of which there are two seconds in six."""
     return audio.tone_present(samples, 440, 480)
