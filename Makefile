@@ -18,7 +18,7 @@ run: $(READY) ## the stack in var/ (or TRUNKLINE_STATE) until ^C
 	@exec $(BIN)/trunkline run
 
 test: $(READY) ## every kind of test at a scale that fits ten minutes
-	$(BIN)/python -m pytest tests -m "not long" -n 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest tests -m "not long" -n 3 --dist loadfile $(PYTEST)
 
 long: $(READY) ## the full sizes, with time limits
 	$(BIN)/python -m pytest tests -m long $(PYTEST)

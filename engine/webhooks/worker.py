@@ -142,19 +142,22 @@ class Worker:
                 await asyncio.sleep(min(0.1 * 2**turn, 4) * random.uniform(0.5, 1))
             else:
                 break
+        self._count(state)
         if 0 < again_in < self._lease * 4:
             asyncio.get_running_loop().call_later(again_in + 0.01, self.wake)
 
     def _fate(self, message: Message, outcome: Outcome) -> tuple[str, float]:
         """(state, seconds until the next try)."""
         if outcome.delivered:
-            self.delivered += 1
             return "delivered", 0.0
-        self.failed += 1
         if message.attempts > len(self._delays):
-            self.dead += 1
             return "dead", 0.0
         return "waiting", self._delays[message.attempts - 1] * random.uniform(1, 1 + JITTER)
+
+    def _count(self, state: str) -> None:
+        self.delivered += state == "delivered"
+        self.failed += state != "delivered"
+        self.dead += state == "dead"
 
     async def _give_back(self) -> None:
         """What is cut off in the middle may have arrived; it is delivered again."""

@@ -207,7 +207,7 @@ async def test_messages_arrive_signed_and_in_order(hooks, journal, receiver, dat
         await database.listener.listening.wait()
         for n in range(1, 6):
             await write(journal, *timeline(n), end(n))
-        await until(lambda: len(receiver.got) == 25)
+        await until(lambda: worker.delivered == 25)
     for _, headers, body, raw in receiver.got:
         assert Verifier(secret).verify(raw, headers) == body
     for n in range(1, 6):

@@ -47,7 +47,7 @@ def test_a_failure_is_tried_again_after_the_contracts_delay(attempts):
         assert state == "waiting"
         assert DELAYS[attempts - 1] <= again_in <= DELAYS[attempts - 1] * (1 + JITTER)
     else:
-        assert (state, again_in, worker.dead) == ("dead", 0, 1)
+        assert (state, again_in) == ("dead", 0)
 
 
 def test_a_success_is_the_end():
@@ -90,12 +90,25 @@ def test_secrets_differ_and_are_long():
     assert all(len(each) == len("whsec_") + 32 for each in secrets)
 
 
-def test_attempts_are_counted():
-    worker, registry = Worker(None, None), CollectorRegistry()
+class Settling:
+    """The outbox of a worker, which must not have counted yet when it is told."""
+
+    def __init__(self):
+        self.counted = []
+        self.worker = Worker(self, None)
+
+    async def settle(self, _message_id, _state, **_outcome):
+        self.counted.append((self.worker.delivered, self.worker.failed, self.worker.dead))
+
+
+async def test_attempts_are_counted_once_they_are_settled():
+    outbox, registry = Settling(), CollectorRegistry()
+    worker = outbox.worker
     registry.register(WebhookCollector(worker))
-    worker._fate(message(1), Outcome(500, "answered 500"))
-    worker._fate(message(9), Outcome(None, "took too long"))
-    worker._fate(message(1), Outcome(204, None))
+    await worker._settle(message(1), Outcome(500, "answered 500"))
+    await worker._settle(message(9), Outcome(None, "took too long"))
+    await worker._settle(message(1), Outcome(204, None))
+    assert outbox.counted == [(0, 0, 0), (0, 1, 0), (0, 2, 1)]
     value = registry.get_sample_value
     assert value("trunkline_webhook_attempts_total", {"outcome": "failed"}) == 2
     assert value("trunkline_webhook_attempts_total", {"outcome": "delivered"}) == 1
