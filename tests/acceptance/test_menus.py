@@ -231,7 +231,12 @@ async def test_the_python_flow_of_call_tracking_does_the_same(stack):
 
 async def test_a_route_leads_a_number_to_a_menu_by_name(stack):
     await stack.trunkline("routes", "add", "15557000778", "flow", "ivr:tones")
-    done = await walk(stack, called="15557000778", script=[(0.3, "1"), (1.0, "9")])
+
+    async def led():
+        done = await walk(stack, called="15557000778", script=[(0.3, "1"), (1.0, "9")])
+        return done if done.call["flow"] != "unknown_number" else None
+
+    done = await eventually(led, within=60, what="a call led by the route, which the engine hears of a moment later")
     assert done.heard("one"), done.story
 
 
